@@ -1,0 +1,1 @@
+"""The Daily Papers domain: records in, works, search, trending and dated editions out."""

@@ -1,0 +1,1 @@
+"""Formats we read, behind one small protocol (`base.Source`)."""

@@ -1,0 +1,1 @@
+"""Inference without torch: encoder artefacts, static and ONNX encoders, batching, installing."""
