@@ -1,0 +1,54 @@
+"""Fixtures for every test: no network but loopback, no ambient settings, real data when present."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GOLDEN = Path(__file__).resolve().parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of our own small files in the real shapes."""
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real data sets: `BROADSHEET_DATA`, else `shared/data` beside the repository."""
+    configured = os.environ.get("BROADSHEET_DATA")
+    folder = Path(configured) if configured else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        if configured:
+            pytest.fail(f"BROADSHEET_DATA names no folder: {configured}")
+        pytest.skip("no real data here (set BROADSHEET_DATA)")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_ambient_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep tests off the user's own library and clock."""
+    for name in [name for name in os.environ if name.startswith("BROADSHEET_")]:
+        if name != "BROADSHEET_DATA":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("BROADSHEET_HOME", str(tmp_path / "ambient-home"))
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail any attempt to reach a host that is not this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in {"127.0.0.1", "::1", "localhost"}:
+            raise AssertionError(f"a test tried to reach {host}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
