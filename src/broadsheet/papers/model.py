@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 #: Names used in `Facts.dates` and `Work.dates`; values are ISO 8601, possibly partial ("2022-12").
@@ -190,10 +190,17 @@ class Work:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON data without empty fields; `from_json` restores an equal work."""
-        data = {key: value for key, value in asdict(self).items() if value}
-        if self.flags:
-            data["flags"] = sorted(self.flags)
-        data["id"] = self.id
+        data: dict[str, Any] = {"id": self.id}
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not value:
+                continue
+            if name in ("authors", "versions", "signals"):
+                data[name] = tuple({key: getattr(i, key) for key in i.__slots__} for i in value)
+            elif isinstance(value, Mapping):
+                data[name] = dict(value)
+            else:
+                data[name] = sorted(value) if name == "flags" else value
         return data
 
     @classmethod

@@ -1,1 +1,1 @@
-"""The web application: thin routes over `broadsheet.papers.library`."""
+"""The web application: thin routes over the library, each page in several formats."""

@@ -31,8 +31,15 @@ class Source(Protocol):
     could not cut. `parse` reads one record alone, so stored records can be read again at any time.
     """
 
-    name: str
-    description: str
+    @property
+    def name(self) -> str:
+        """Name in commands and in stored records."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """One line for people."""
+        ...
 
     def detect(self, head: bytes, name: str) -> float:
         """Return how sure we are (0 to 1) that a stream beginning with `head` is this format."""

@@ -1,0 +1,58 @@
+"""`index build` and `index status`: the derived parts, which can be rebuilt at any time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from broadsheet.cli.options import Home, Json, examples, open_library, verbs
+from broadsheet.cli.output import Table, emit
+
+if TYPE_CHECKING:
+    from broadsheet.cli.indexes import IndexState
+
+app = verbs()
+index = typer.Typer(help="Build and inspect the search indexes.")
+app.add_typer(index, name="index")
+
+
+@index.command(epilog=examples("broadsheet index build", "broadsheet index build --anew"))
+def build(
+    *,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Delete words and filters first, keep vectors.")
+    ] = False,
+    home: Home,
+    as_json: Json = False,
+) -> None:
+    """Bring words, filters and the quick vectors up to date with the papers."""
+    from broadsheet.cli.indexes import delete_indexes, index_states
+    from broadsheet.core.progress import show_progress
+
+    with open_library(home) as library, show_progress() as progress:
+        if anew:
+            delete_indexes(home)
+        library.refresh(progress)
+        states = index_states(home, library.store)
+    _emit_states(states, as_json=as_json)
+
+
+@index.command(epilog=examples("broadsheet index status", "broadsheet index status --json"))
+def status(*, home: Home, as_json: Json = False) -> None:
+    """Show how many papers each index holds, and how far behind it is."""
+    from broadsheet.cli.indexes import index_states
+
+    with open_library(home) as library:
+        states = index_states(home, library.store)
+    _emit_states(states, as_json=as_json)
+
+
+def _emit_states(states: list[IndexState], *, as_json: bool) -> None:
+    columns = ("index", "state", "papers", "behind", "megabytes")
+    rows = [[item.name, item.state, item.papers, item.behind, item.megabytes] for item in states]
+    emit(
+        [dict(zip(columns, row, strict=True)) for row in rows],
+        Table(columns, rows),
+        as_json=as_json,
+    )

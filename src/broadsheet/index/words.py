@@ -1,0 +1,399 @@
+"""The words index: BM25 over title, body and names on tantivy, with filters inside the search.
+
+A word is looked up stemmed in title and body and as printed in names; the scores add up. On the
+odd Cranfield queries this plain sum beat every boost and every maximum of fields that we tried
+(`benchmarks/search_quality.py`). A second, unstemmed field serves prefixes and completion.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tantivy
+from tantivy import Filter, Occur, Query, TextAnalyzerBuilder, Tokenizer
+
+from broadsheet.core.errors import BadInput, NotFound, SourceError
+from broadsheet.core.paths import write_atomically
+from broadsheet.index.clauses import Clause
+from broadsheet.index.filtering import to_filter
+from broadsheet.index.predicates import EVERYTHING, Document, Predicate
+
+#: Changes whenever an index written by older code must be built again.
+SCHEMA_VERSION = 1
+
+_STATE = "state.json"
+_STEMMED = ("title", "body")
+_TEXT = (*_STEMMED, "names")
+_SPELLING = "spelling"
+_HEAP_BYTES = 64_000_000
+_LONGEST_WORD = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordHits:
+    """Ranked `(number, score)` pairs of one page, and how many documents match in all."""
+
+    total: int
+    hits: list[tuple[int, float]]
+
+
+class WordIndex:
+    """A words index in a folder.
+
+    Args:
+        folder: Where the index lies.
+        terms: Names of the set-valued attributes that predicates may use.
+        numbers: Names of the integer attributes that predicates may use.
+
+    Raises:
+        NotFound: There is no index in the folder.
+        BadInput: The index is damaged or was written by other code; build it again.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with WordWriter(folder, terms=("cat",), numbers=("year",)) as writer:
+        ...     writer.apply([Document(number=7, title="Late interaction")], deleted=[], revision=1)
+        >>> index = WordIndex(folder, terms=("cat",), numbers=("year",))
+        >>> [number for number, _ in index.search([Clause(text="interactions")]).hits]
+        [7]
+    """
+
+    def __init__(self, folder: Path, *, terms: Sequence[str], numbers: Sequence[str]) -> None:
+        self._folder = folder
+        self._terms = tuple(terms)
+        self._numbers = tuple(numbers)
+        self.revision = stored_revision(folder, terms=terms, numbers=numbers)
+        self._index = _open(folder)
+        self._schema = self._index.schema
+        self._stem, self._fold = _register_analysers(self._index)
+        self._index.config_reader("manual")
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    @property
+    def size(self) -> int:
+        """Return how many documents the index holds."""
+        return int(self._searcher.num_docs)
+
+    def effective(self, clauses: Sequence[Clause]) -> list[Clause]:
+        """Return the clauses that can match: those that are not made of very common words only."""
+        return [clause for clause in clauses if self._parts(clause)]
+
+    def search(
+        self,
+        clauses: Sequence[Clause],
+        predicate: Predicate = EVERYTHING,
+        *,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> WordHits:
+        """Rank the documents that match the words, within those that satisfy the predicate."""
+        query = self._compose(clauses, predicate)
+        result = self._searcher.search(query, max(limit, 1), offset=offset)
+        hits = result.hits[:limit]
+        numbers = self._searcher.fast_field_values("number", [hit[1] for hit in hits])
+        pairs = [
+            (int(number or 0), score) for number, (score, _) in zip(numbers, hits, strict=True)
+        ]
+        pairs.sort(key=lambda pair: (-pair[1], pair[0]))
+        return WordHits(total=int(result.count), hits=pairs)  # type: ignore[attr-defined]
+
+    def matching(
+        self, clauses: Sequence[Clause], predicate: Predicate = EVERYTHING
+    ) -> npt.NDArray[np.int64]:
+        """Return the numbers of all documents that match, in no useful order."""
+        query = Query.const_score_query(self._compose(clauses, predicate), 0.0)
+        result = self._searcher.search(
+            query, max(self.size, 1), count=False, order_by_field="number"
+        )
+        return np.fromiter((number for number, _ in result.hits), dtype=np.int64)
+
+    def similar(
+        self, document: Document, predicate: Predicate = EVERYTHING, *, limit: int = 20
+    ) -> WordHits:
+        """Rank other documents by the weightiest words of this one ("more like this")."""
+        fields = {"title": document.title, "body": document.body}
+        likeness = Query.more_like_this_document_fields_query(
+            self._schema,
+            {name: text for name, text in fields.items() if text},
+            min_doc_frequency=2,
+            min_term_frequency=1,
+        )
+        itself = Query.term_query(self._schema, "number", document.number)
+        query = self._within([(Occur.Must, likeness), (Occur.MustNot, itself)], predicate)
+        result = self._searcher.search(query, limit)
+        numbers = self._searcher.fast_field_values("number", [hit[1] for hit in result.hits])
+        pairs = [(int(n or 0), hit[0]) for n, hit in zip(numbers, result.hits, strict=True)]
+        return WordHits(total=int(result.count), hits=pairs)  # type: ignore[attr-defined]
+
+    def explain(self, clauses: Sequence[Clause], number: int) -> list[tuple[str, str, float]]:
+        """Return `(field, text, value)` for each part of a document's score; they sum to it."""
+        found = self._searcher.search(Query.term_query(self._schema, "number", number), 1).hits
+        if not found:
+            return []
+        address = found[0][1]
+        parts = []
+        for clause in clauses:
+            if clause.excluded:
+                continue
+            for field, text, query in self._parts(clause):
+                try:
+                    explanation = query.explain(self._searcher, address)
+                except ValueError:  # tantivy's way to say that this part does not match
+                    continue
+                parts.append((field, text, float(json.loads(explanation.to_json())["value"])))
+        return parts
+
+    def complete(
+        self, prefix: str, predicate: Predicate = EVERYTHING, *, limit: int = 8
+    ) -> list[tuple[str, int]]:
+        """Return printed words that begin with `prefix`, most frequent first, with counts."""
+        words = self._fold.analyze(prefix)
+        if not words or limit < 1:
+            return []
+        within = None if predicate == EVERYTHING else to_filter(self._schema, predicate)
+        found = self._searcher.terms_with_prefix(_SPELLING, words[-1], within, limit)
+        return [(str(word), int(count)) for word, count in found]
+
+    def _compose(self, clauses: Sequence[Clause], predicate: Predicate) -> Query:
+        optional: list[tuple[Occur, Query]] = []
+        required: list[tuple[Occur, Query]] = []
+        seen: set[tuple[str, str]] = set()
+        for clause in clauses:
+            parts = [part for part in self._parts(clause) if part[:2] not in seen]
+            union = [(Occur.Should, query) for _, _, query in parts]
+            if not union:
+                continue
+            if clause.excluded:
+                required.append((Occur.MustNot, Query.boolean_query(union)))
+            elif clause.kind == "phrase":
+                required.append((Occur.Must, Query.boolean_query(union)))
+            else:
+                seen.update((field, text) for field, text, _ in parts)
+                optional.extend(union)
+        must = any(occur == Occur.Must for occur, _ in required)
+        if optional:
+            occur = Occur.Should if must else Occur.Must
+            required.append((occur, Query.boolean_query(optional)))
+        return self._within(required, predicate)
+
+    def _within(self, clauses: list[tuple[Occur, Query]], predicate: Predicate) -> Query:
+        """Add the filter, which must hold and does not score."""
+        positive = any(occur == Occur.Must for occur, _ in clauses)
+        if predicate != EVERYTHING or not positive:
+            accepted = Query.const_score_query(to_filter(self._schema, predicate), 0.0)
+            clauses = [*clauses, (Occur.Must, accepted)]
+        return clauses[0][1] if len(clauses) == 1 else Query.boolean_query(clauses)
+
+    def _parts(self, clause: Clause) -> list[tuple[str, str, Query]]:
+        """Return the scoring queries of a clause as `(field, text, query)`."""
+        if clause.kind == "prefix":
+            return self._prefix_parts(clause.text)
+        stems = self._stem.pre_tokenize(clause.text).tokens
+        if not stems:
+            return []
+        folded = self._fold.pre_tokenize(clause.text).tokens
+        together = clause.kind == "phrase" or clause.excluded
+        parts = []
+        for field in _TEXT:
+            tokens = folded if field == "names" else stems
+            if together:
+                parts.append((field, clause.text, self._phrase(field, tokens)))
+                continue
+            for text in dict.fromkeys(token.text for token in tokens):
+                parts.append((field, text, Query.term_query(self._schema, field, text)))
+        return parts
+
+    def _phrase(self, field: str, tokens: Sequence[tantivy.Token]) -> Query:
+        if len(tokens) == 1:
+            return Query.term_query(self._schema, field, tokens[0].text)
+        first = tokens[0].position
+        return Query.phrase_query(
+            self._schema, field, [(token.position - first, token.text) for token in tokens]
+        )
+
+    def _prefix_parts(self, text: str) -> list[tuple[str, str, Query]]:
+        """A prefix scores like one word that stands in all the documents its words stand in."""
+        *whole, prefix = self._fold.analyze(text) or [""]
+        if not prefix:
+            return []
+        # Words are letters and digits only, so the prefix needs no escaping.
+        query = Query.regex_query(self._schema, _SPELLING, f"{prefix}.*")
+        if whole:
+            before = [Query.term_query(self._schema, _SPELLING, word) for word in whole]
+            query = query.and_must_match(*before)
+        holding = min(self._searcher.search(query, 1).count, self.size)  # type: ignore[attr-defined]
+        weight = math.log(1 + (self.size - holding + 0.5) / (holding + 0.5))
+        return [(_SPELLING, f"{text}*", Query.const_score_query(query, weight))]
+
+
+class WordWriter:
+    """Writes a words index; a context manager. Every `apply` is one atomic commit.
+
+    The revision is recorded after the commit: a crash in between makes the same documents come
+    again, which is harmless, since each replaces the one with its number. A folder that holds
+    nothing, a damaged index or one of another schema is started anew (`revision` is 0 then).
+
+    Args:
+        folder: Where the index lies; created when missing.
+        terms: Names of the set-valued attributes.
+        numbers: Names of the integer attributes.
+
+    Raises:
+        SourceError: Another process is writing to the folder.
+    """
+
+    _writer: tantivy.IndexWriter
+    _empty: bool
+
+    def __init__(self, folder: Path, *, terms: Sequence[str], numbers: Sequence[str]) -> None:
+        self._folder = folder
+        self._layout = _layout(terms, numbers)
+        self._terms = tuple(terms)
+        self._numbers = tuple(numbers)
+        try:
+            self.revision = stored_revision(folder, terms=terms, numbers=numbers)
+            self._index = _open(folder)
+        except (NotFound, BadInput):
+            self.clear()
+        else:
+            self._start()
+
+    def __enter__(self) -> WordWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def clear(self) -> None:
+        """Throw the index away and begin an empty one."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        self._index = tantivy.Index(_schema(self._terms, self._numbers), str(self._folder))
+        self.revision = 0
+        self._start()
+
+    def apply(
+        self, documents: Iterable[Document], *, deleted: Iterable[int], revision: int
+    ) -> None:
+        """Add or replace documents, remove deleted ones, commit, then record the revision."""
+        if not self._empty:
+            documents = list(documents)
+            for number in (*deleted, *(document.number for document in documents)):
+                self._writer.delete_documents_by_term("number", number)
+        for document in documents:
+            self._writer.add_document(self._row(document))
+        self._writer.commit()
+        self._empty = False
+        self.revision = revision
+        state = {"schema": SCHEMA_VERSION, "layout": self._layout, "revision": revision}
+        write_atomically(self._folder / _STATE, json.dumps(state).encode())
+
+    def close(self) -> None:
+        """Wait for segment merges and let go of the folder."""
+        self._writer.wait_merging_threads()
+
+    def _start(self) -> None:
+        _register_analysers(self._index)
+        self._index.reload()
+        self._empty = self._index.searcher().num_docs == 0
+        try:
+            self._writer = self._index.writer(_HEAP_BYTES, 1)
+        except ValueError as error:
+            raise SourceError(
+                "another process is writing the words index", received=error, hint="try again"
+            ) from None
+
+    def _row(self, document: Document) -> tantivy.Document:
+        row = tantivy.Document()
+        row.add_integer("number", document.number)
+        for field in _TEXT:
+            text = getattr(document, field)
+            if text:
+                row.add_text(field, text)
+                row.add_text(_SPELLING, text)
+        for name in self._terms:
+            for value in document.terms.get(name, ()):
+                row.add_text(f"term_{name}", value)
+        for name in self._numbers:
+            if name in document.numbers:
+                row.add_integer(f"number_{name}", document.numbers[name])
+        return row
+
+
+def stored_revision(folder: Path, *, terms: Sequence[str], numbers: Sequence[str]) -> int:
+    """Return the store revision that the index in `folder` has seen.
+
+    Raises:
+        NotFound: There is no index.
+        BadInput: Its state can't be read, or it was written with another schema.
+    """
+    path = folder / _STATE
+    try:
+        state = json.loads(path.read_bytes())
+        schema, layout, revision = state["schema"], state["layout"], int(state["revision"])
+    except FileNotFoundError:
+        raise NotFound("there is no words index", hint="broadsheet index build") from None
+    except (ValueError, KeyError, TypeError, OSError):
+        raise BadInput(
+            "the words index is damaged", received=path.name, hint="broadsheet index build"
+        ) from None
+    if schema != SCHEMA_VERSION or layout != _layout(terms, numbers):
+        raise BadInput(
+            "the words index was written by another version",
+            received=f"schema {schema}",
+            hint="broadsheet index build",
+        )
+    return revision
+
+
+def _layout(terms: Sequence[str], numbers: Sequence[str]) -> list[list[str]]:
+    return [sorted(terms), sorted(numbers)]
+
+
+def _open(folder: Path) -> tantivy.Index:
+    try:
+        return tantivy.Index.open(str(folder))
+    except ValueError as error:
+        raise BadInput(
+            "the words index is damaged", received=error, hint="broadsheet index build"
+        ) from None
+
+
+def _schema(terms: Sequence[str], numbers: Sequence[str]) -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    for field in _STEMMED:
+        builder.add_text_field(field, tokenizer_name="stemmed")
+    builder.add_text_field("names", tokenizer_name="folded")
+    builder.add_text_field(_SPELLING, tokenizer_name="folded", index_option="basic")
+    builder.add_integer_field("number", indexed=True, fast=True)
+    for name in terms:
+        builder.add_text_field(f"term_{name}", tokenizer_name="raw", index_option="basic")
+    for name in numbers:
+        builder.add_integer_field(f"number_{name}", indexed=True, fast=True)
+    return builder.build()
+
+
+def _register_analysers(
+    index: tantivy.Index,
+) -> tuple[tantivy.TextAnalyzer, tantivy.TextAnalyzer]:
+    """Register the analysers, which tantivy does not store, and return (stemmed, folded)."""
+    folded = _plain_words().build()
+    stemmed = _plain_words().filter(Filter.stopword("english")).filter(Filter.stemmer("english"))
+    analyser = stemmed.build()
+    index.register_tokenizer("folded", folded)
+    index.register_tokenizer("stemmed", analyser)
+    return analyser, folded
+
+
+def _plain_words() -> TextAnalyzerBuilder:
+    words = TextAnalyzerBuilder(Tokenizer.simple()).filter(Filter.remove_long(_LONGEST_WORD))
+    return words.filter(Filter.lowercase()).filter(Filter.ascii_fold())

@@ -1,0 +1,171 @@
+"""Ranking by meaning: one list out of the vectors of a transformer and of a static encoder.
+
+The preferred encoder ranks the papers it has vectors of; the next one ranks only the rest. Their
+cosines can't be compared, so the lists are merged by rank: the n-th of a list that covers a share
+s of the candidates is expected at place n / s of the whole.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from broadsheet.core.errors import BadInput, NotFound
+from broadsheet.index.attributes import Mask
+from broadsheet.index.vectors import VectorStore
+from broadsheet.papers.embedding import open_vectors, vectors_folder
+from broadsheet.papers.search.opened import Stamp, stamp
+from broadsheet.runtime import models
+from broadsheet.runtime.encoder import Encoder, load_encoder
+
+Vector = npt.NDArray[np.float32]
+
+#: How long a server may not see that a model was installed or chosen.
+_LOOK_AGAIN_S = 2.0
+_REMEMBERED_QUERIES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A paper of the dense list: its cosine, and the encoder that measured it."""
+
+    number: int
+    cosine: float
+    encoder: str
+
+
+@dataclass(slots=True)
+class _Space:
+    """An encoder and the vectors it made."""
+
+    encoder: Encoder
+    vectors: VectorStore
+    stamps: tuple[Stamp, Stamp]
+
+
+class Meaning:
+    """The dense side of search. Safe to use from several threads.
+
+    Args:
+        home: Home folder; models and vectors are looked up in it when first needed.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._lock = threading.RLock()
+        self._spaces: dict[str, _Space] = {}
+        self._problems: dict[str, str] = {}
+        self._names: list[str] = []
+        self._looked = -_LOOK_AGAIN_S
+        self._queries: OrderedDict[tuple[str, str], Vector] = OrderedDict()
+
+    @property
+    def available(self) -> bool:
+        """Tell whether there is an encoder with vectors."""
+        return bool(self._open())
+
+    @property
+    def problems(self) -> list[str]:
+        """Return one sentence for each encoder that is installed but can't be used."""
+        with self._lock:
+            return list(self._problems.values())
+
+    def coverage(self, allowed: Mask) -> int:
+        """Return how many of the allowed papers have a vector of some encoder."""
+        covered = np.zeros(len(allowed), dtype=np.bool_)
+        for space in self._open():
+            numbers = space.vectors.numbers
+            covered[numbers[numbers < len(allowed)]] = True
+        return int((covered & allowed).sum())
+
+    def nearest(self, text: str, allowed: Mask, limit: int) -> list[Near]:
+        """Return the allowed papers whose text is nearest to a query, best first."""
+
+        def search(space: _Space, within: Mask) -> list[tuple[int, float]]:
+            return space.vectors.search(self._encoded(space.encoder, text), limit, within)
+
+        return self._merged(search, allowed, limit)
+
+    def neighbours(self, number: int, allowed: Mask, limit: int) -> list[Near]:
+        """Return the allowed papers nearest to a paper, which is left out; empty without vector."""
+
+        def search(space: _Space, within: Mask) -> list[tuple[int, float]]:
+            return space.vectors.similar(number, limit, within)
+
+        return self._merged(search, allowed, limit)
+
+    def _merged(
+        self,
+        search: Callable[[_Space, Mask], Sequence[tuple[int, float]]],
+        allowed: Mask,
+        limit: int,
+    ) -> list[Near]:
+        left = allowed.copy()
+        candidates = int(allowed.sum())
+        placed: list[tuple[float, int, Near]] = []
+        for preference, space in enumerate(self._open()):
+            numbers = space.vectors.numbers
+            numbers = numbers[numbers < len(left)]
+            share = int(left[numbers].sum()) / max(candidates, 1)
+            for rank, (number, cosine) in enumerate(search(space, left) if share else (), 1):
+                near = Near(number, cosine, space.encoder.id)
+                placed.append((rank / share, preference, near))
+            left[numbers] = False
+            if not left.any():
+                break
+        placed.sort(key=lambda item: item[:2])
+        return [near for _, _, near in placed[:limit]]
+
+    def _encoded(self, encoder: Encoder, text: str) -> Vector:
+        key = (encoder.version, text)
+        with self._lock:
+            known = self._queries.get(key)
+            if known is not None:
+                self._queries.move_to_end(key)
+                return known
+        vector: Vector = encoder.encode([text], role="query")[0]
+        with self._lock:
+            self._queries[key] = vector
+            while len(self._queries) > _REMEMBERED_QUERIES:
+                self._queries.popitem(last=False)
+        return vector
+
+    def _open(self) -> list[_Space]:
+        """Return the encoders that have vectors, the preferred one first, with fresh vectors."""
+        with self._lock:
+            if time.monotonic() - self._looked >= _LOOK_AGAIN_S:
+                chosen = (models.active(self._home), models.quick(self._home))
+                self._names = [name for name in dict.fromkeys(chosen) if name]
+                self._looked = time.monotonic()
+            spaces = [self._space(name) for name in self._names]
+            return [space for space in spaces if space is not None and len(space.vectors)]
+
+    def _space(self, name: str) -> _Space | None:
+        """Return the encoder with its vectors as they now are; None when there are none."""
+        artefact = stamp(models.models_folder(self._home) / name / "artefact.json")
+        written = stamp(vectors_folder(self._home, name) / "meta.json")
+        if artefact is None or written is None:
+            return None
+        known = self._spaces.get(name)
+        if known is not None and known.stamps == (artefact, written):
+            return known
+        try:
+            if known is not None and known.stamps[0] == artefact:
+                encoder = known.encoder
+            else:
+                encoder = load_encoder(models.model_folder(self._home, name))
+            vectors = open_vectors(self._home, encoder)
+        except (NotFound, BadInput) as error:
+            self._problems[name] = f"{name} is left out: {error}"
+            return None
+        self._problems.pop(name, None)
+        # Searching threads keep the vectors they hold: those are never changed in place.
+        self._spaces[name] = _Space(encoder, vectors, (artefact, written))
+        return self._spaces[name]

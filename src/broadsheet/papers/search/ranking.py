@@ -1,0 +1,202 @@
+"""Ranks papers for a question: one list by words, one by meaning, fused by rank.
+
+Each list is searched with the filters inside. The lists are cut at fixed depths, so that turning
+pages never shows a paper twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from broadsheet.index.attributes import Mask
+from broadsheet.index.clauses import Clause
+from broadsheet.index.fusion import Ranking, fuse
+from broadsheet.index.predicates import Predicate
+from broadsheet.papers.documents import to_document
+from broadsheet.papers.model import Work
+from broadsheet.papers.results import ScorePart
+from broadsheet.papers.search.meaning import Meaning, Near
+from broadsheet.papers.search.opened import Indexes
+
+#: How far a ranked list can be paged.
+DEPTH = 1_000
+#: How many papers the meaning of a query brings in beside those that hold its words.
+NEAREST = 200
+#: Weights of the fusion, chosen on odd Cranfield queries (`benchmarks/search_quality.py`).
+WORDS_WEIGHT = 1.0
+MEANING_WEIGHT = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A query made ready to be searched.
+
+    Args:
+        clauses: Words and phrases that can match.
+        text: What is asked for, for an encoder.
+        predicate: The filters.
+        allowed: The papers that satisfy the filters, required phrases and exclusions included.
+        similar: Papers to be similar to, by number.
+    """
+
+    clauses: Sequence[Clause]
+    text: str
+    predicate: Predicate
+    allowed: Mask
+    similar: Mapping[int, Work] = field(default_factory=dict)
+
+    @property
+    def has_words(self) -> bool:
+        """Tell whether any clause asks for something (and not only leaves out)."""
+        return any(not clause.excluded for clause in self.clauses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """Ranked papers as `(number, score)`, best first, which papers match, and how it was done.
+
+    `parts` explains the papers whose numbers it is given.
+    """
+
+    order: list[tuple[int, float]]
+    matching: Mask
+    mode: str
+    lists: Sequence[_List] = ()
+    places: Mapping[int, Sequence[tuple[int, int, float]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _List:
+    """One ranked list before fusion, with what there is to say about a paper in it."""
+
+    name: str
+    weight: float
+    numbers: list[int]
+    scores: list[float]
+    details: Mapping[int, str] = field(default_factory=dict)
+    by_words: bool = False
+
+
+def rank(question: Question, indexes: Indexes, meaning: Meaning, mode: str) -> Ranked:
+    """Rank the papers for a question by words, by meaning ("dense") or both ("hybrid")."""
+    lists = []
+    matching = np.zeros_like(question.allowed)
+    dense = mode != "words" and meaning.available
+    by_words = question.has_words and (mode != "dense" or not dense)
+    if by_words:
+        found = indexes.words.matching(question.clauses, question.predicate)
+        matching = indexes.attributes.mask_of(found) & question.allowed
+        lists.append(_by_words(question, indexes))
+    if dense:
+        depth = NEAREST if by_words else DEPTH
+        lists += _by_meaning(question, meaning, depth)
+    lists += _like_by_words(question, indexes, {one.name for one in lists})
+    for one in lists:
+        matching[one.numbers] = True
+    used = "hybrid" if by_words and dense else "dense" if dense else "words"
+    if len(lists) == 1:
+        order = list(zip(lists[0].numbers, lists[0].scores, strict=True))
+        return Ranked(order=order, matching=matching, mode=used, lists=lists)
+    fused = fuse([Ranking(name=one.name, numbers=one.numbers, weight=one.weight) for one in lists])
+    return Ranked(
+        order=[(item.number, item.score) for item in fused],
+        matching=matching,
+        mode=used,
+        lists=lists,
+        places={item.number: item.parts for item in fused},
+    )
+
+
+def by_date(indexes: Indexes, matching: Mask) -> list[tuple[int, float]]:
+    """Return matching papers, the newest first; those without a date come last."""
+    numbers = np.flatnonzero(matching)
+    days = indexes.attributes.column("day", numbers, missing=0)
+    years = indexes.attributes.column("year", numbers, missing=0)
+    order = np.lexsort((-numbers, -years, -days))
+    return [(int(number), 0.0) for number in numbers[order]]
+
+
+def explain(
+    ranked: Ranked, question: Question, indexes: Indexes, number: int, score: float
+) -> tuple[ScorePart, ...]:
+    """Return the parts of a paper's score; they sum to it."""
+    if not ranked.lists:
+        return (ScorePart(name="date", value=score, detail="sorted by date, newest first"),)
+    words = indexes.words.explain(question.clauses, number) if ranked.mode != "dense" else []
+    said = ", ".join(f"{text} in {name} {value:.2f}" for name, text, value in words)
+    if len(ranked.lists) == 1:
+        only = ranked.lists[0]
+        if only.by_words and words:
+            return tuple(ScorePart(name=name, value=v, detail=text) for name, text, v in words)
+        return (ScorePart(name=only.name, value=score, detail=only.details.get(number, "")),)
+    parts = []
+    for position, place, value in ranked.places.get(number, ()):
+        one = ranked.lists[position]
+        detail = f"BM25 {one.scores[place - 1]:.2f}: {said}" if one.by_words else ""
+        detail = detail or one.details.get(number, "")
+        parts.append(ScorePart(name=one.name, value=value, detail=f"rank {place}; {detail}"))
+    return tuple(parts)
+
+
+def _by_words(question: Question, indexes: Indexes) -> _List:
+    hits = indexes.words.search(
+        question.clauses, question.predicate, limit=DEPTH + len(question.similar)
+    ).hits
+    inside = [(number, score) for number, score in hits if _holds(question.allowed, number)]
+    return _List(
+        name="words",
+        weight=WORDS_WEIGHT,
+        numbers=[number for number, _ in inside[:DEPTH]],
+        scores=[score for _, score in inside[:DEPTH]],
+        by_words=True,
+    )
+
+
+def _by_meaning(question: Question, meaning: Meaning, depth: int) -> list[_List]:
+    lists = []
+    if question.has_words:
+        lists.append(_dense("meaning", meaning.nearest(question.text, question.allowed, depth)))
+    for number, work in question.similar.items():
+        near = meaning.neighbours(number, question.allowed, depth)
+        if near:
+            lists.append(_dense(f"like {work.id}", near))
+    return lists
+
+
+def _dense(name: str, near: Sequence[Near]) -> _List:
+    return _List(
+        name=name,
+        weight=MEANING_WEIGHT,
+        numbers=[one.number for one in near],
+        scores=[one.cosine for one in near],
+        details={one.number: f"cosine {one.cosine:.3f} by {one.encoder}" for one in near},
+    )
+
+
+def _like_by_words(question: Question, indexes: Indexes, ranked: set[str]) -> list[_List]:
+    """Rank by shared words the papers similar to those that have no vector."""
+    lists = []
+    for number, work in question.similar.items():
+        if f"like {work.id}" in ranked:
+            continue
+        hits = indexes.words.similar(
+            to_document(number, work), question.predicate, limit=NEAREST + len(question.similar)
+        ).hits
+        inside = [hit for hit in hits if _holds(question.allowed, hit[0])][:NEAREST]
+        lists.append(
+            _List(
+                name=f"like {work.id}",
+                weight=WORDS_WEIGHT,
+                numbers=[one for one, _ in inside],
+                scores=[score for _, score in inside],
+                details={one: f"shared words {score:.2f}" for one, score in inside},
+            )
+        )
+    return lists
+
+
+def _holds(mask: Mask, number: int) -> bool:
+    return number < len(mask) and bool(mask[number])

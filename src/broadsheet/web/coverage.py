@@ -1,0 +1,71 @@
+"""How far each index has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from broadsheet.core.errors import BroadsheetError
+from broadsheet.index.vectors import VectorStore
+from broadsheet.index.words import stored_revision
+from broadsheet.papers.documents import NUMBERS, TERMS
+from broadsheet.papers.embedding import vectors_folder
+from broadsheet.papers.library import Library
+from broadsheet.papers.search.refreshing import words_folder
+from broadsheet.runtime import models
+from broadsheet.runtime.artefact import read_artefact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexState:
+    """An index: how much of the store it covers.
+
+    Args:
+        name: For people.
+        encoder: The encoder's id; "" for the words index.
+        done: Papers (vectors) or changes (words) that are in it.
+        total: Papers or changes that there are.
+        state: A few words about it.
+    """
+
+    name: str
+    encoder: str = ""
+    done: int
+    total: int
+    state: str
+
+
+def index_states(library: Library) -> list[IndexState]:
+    """Return the state of the words index and of each installed encoder's vectors."""
+    return [_words(library), *_vectors(library)]
+
+
+def _words(library: Library) -> IndexState:
+    revision = library.store.revision
+    try:
+        seen = stored_revision(words_folder(library.home), terms=TERMS, numbers=NUMBERS)
+        state = "up to date" if seen == revision else f"{revision - seen:,} changes behind"
+    except BroadsheetError as error:
+        seen, state = 0, error.what
+    return IndexState(name="words and filters", done=seen, total=revision, state=state)
+
+
+def _vectors(library: Library) -> list[IndexState]:
+    papers = library.store.counts().works
+    states = []
+    for card in models.installed(library.home):
+        if card.kind not in {"static", "onnx"} or card.state not in {"active", "installed"}:
+            continue
+        artefact = read_artefact(models.model_folder(library.home, card.id))
+        folder = vectors_folder(library.home, card.id)
+        done = len(VectorStore(folder, artefact.dim, version=artefact.version))
+        in_use = " (in use)" if card.state == "active" else ""
+        states.append(
+            IndexState(
+                name=f"meaning, {card.id}{in_use}",
+                encoder=card.id,
+                done=done,
+                total=papers,
+                state=f"{done:,} of {papers:,} papers",
+            )
+        )
+    return states

@@ -1,0 +1,1 @@
+"""Routes, one module per noun. Each view turns a question into an `Answer`."""

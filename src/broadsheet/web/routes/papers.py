@@ -1,0 +1,196 @@
+"""One paper: its page, and what is known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from broadsheet.papers.citation import CITATION_FORMATS
+from broadsheet.papers.library import Library
+from broadsheet.papers.model import Work
+from broadsheet.papers.store.results import StoredRecord
+from broadsheet.web.pages import DATA_TWINS, LIST_TWINS, PAPER_TWINS, Answer, page
+from broadsheet.web.paperfacts import facts_table
+from broadsheet.web.presenters import paper_address, present, present_hit
+from broadsheet.web.shapes import RecordSummary, RelatedPage
+from broadsheet.web.worddiff import Piece, compare
+
+router = APIRouter()
+
+#: Authors on the page before "and N more", similar papers beside the abstract and on their own.
+AUTHORS = 30
+SIMILAR = 6
+RELATED = 30
+
+#: Most bytes of a verbatim record that are shown.
+RECORD_BYTES = 20_000
+
+_SCHEMES = ("arxiv", "doi", "acl", "openreview", "s2", "openalex", "hf")
+_TABS = (
+    ("paper", "Paper", ""),
+    ("related", "Related", "/related"),
+    ("versions", "Versions", "/versions"),
+    ("records", "Records", "/records"),
+    ("cite", "Cite", "/cite"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionChange:
+    """What changed between two versions, in words; empty where nothing did."""
+
+    before: int
+    after: int
+    title: tuple[Piece, ...]
+    abstract: tuple[Piece, ...]
+
+
+def _scheme_route(scheme: str) -> None:
+    @page(router, f"/p/{scheme}/{{identifier:path}}", twins=())
+    def by_identifier(request: Request, library: Library, identifier: str) -> Answer:
+        """The paper that has this identifier."""
+        prefix = "arXiv:" if scheme == "arxiv" else ""
+        return Answer(see=paper_address(library.find(prefix + identifier).id))
+
+
+for _scheme in _SCHEMES:
+    _scheme_route(_scheme)
+
+
+@page(router, "/p/{work_id}/related", twins=LIST_TWINS, shape=RelatedPage)
+def related(request: Request, library: Library, work_id: str) -> Answer:
+    """Papers with a similar text."""
+    work = library.store.work(work_id)
+    if work.id != work_id:
+        return Answer(see=f"{paper_address(work.id)}/related")
+    hits = library.related(work.id, limit=RELATED)
+    return Answer(
+        template="related.html",
+        title=f"Related to {work.title_text}",
+        data=RelatedPage(work=work, hits=tuple(hits)),
+        works=[hit.work for hit in hits],
+        values={
+            **_values(request, work, "related"),
+            "related": [present_hit(hit) for hit in hits],
+        },
+    )
+
+
+@page(router, "/p/{work_id}/versions", twins=DATA_TWINS, shape=tuple[VersionChange, ...])
+def versions(request: Request, library: Library, work_id: str) -> Answer:
+    """The versions of a paper, and the words that changed."""
+    work = library.store.work(work_id)
+    changes = version_changes(work)
+    return Answer(
+        template="versions.html",
+        title=f"Versions of {work.title_text}",
+        data=changes,
+        values={
+            **_values(request, work, "versions"),
+            "timeline": work.versions,
+            "changes": changes,
+        },
+    )
+
+
+@page(router, "/p/{work_id}/records", twins=DATA_TWINS, shape=tuple[RecordSummary, ...])
+def records(request: Request, library: Library, work_id: str) -> Answer:
+    """The source records that a paper is made from, and where each field comes from."""
+    work = library.store.work(work_id)
+    stored = [_summary(record) for record in library.store.records(work.id)]
+    return Answer(
+        template="records.html",
+        title=f"Records of {work.title_text}",
+        data=tuple(stored),
+        values={
+            **_values(request, work, "records"),
+            "records": stored,
+            "provenance": sorted(work.provenance.items()),
+        },
+    )
+
+
+@page(router, "/p/{work_id}/cite")
+def cite(request: Request, library: Library, work_id: str) -> Answer:
+    """How to cite a paper."""
+    work = library.store.work(work_id)
+    return Answer(
+        template="cite.html",
+        title=f"Cite {work.title_text}",
+        values={
+            **_values(request, work, "cite"),
+            "citations": [
+                (item.label, suffix, item.write([work]))
+                for suffix, item in CITATION_FORMATS.items()
+            ],
+        },
+    )
+
+
+@page(router, "/p/{reference}", twins=PAPER_TWINS, shape=Work)
+def paper(request: Request, library: Library, reference: str, authors: str = "") -> Answer:
+    """A paper."""
+    work = library.find(reference)
+    if work.id != reference:
+        return Answer(see=paper_address(work.id))
+    hits = library.related(work.id, limit=SIMILAR)
+    return Answer(
+        template="paper.html",
+        title=work.title_text,
+        data=work,
+        works=[work],
+        values={
+            **_values(request, work, "paper", everyone=authors == "all"),
+            "similar": [present_hit(hit, words=0) for hit in hits],
+        },
+    )
+
+
+def _values(
+    request: Request, work: Work, tab: str, *, everyone: bool = False
+) -> Mapping[str, object]:
+    base = paper_address(work.id)
+    return {
+        "paper": present(work, words=0),
+        "tab": tab,
+        "tabs": [(name, label, base + suffix) for name, label, suffix in _TABS],
+        "facts": facts_table(work),
+        "authors_shown": len(work.authors) if everyone else AUTHORS,
+    }
+
+
+def version_changes(work: Work) -> tuple[VersionChange, ...]:
+    """Return the changes between versions whose text is known, the latest first."""
+    known = sorted(
+        (version for version in work.versions if version.title or version.abstract),
+        key=lambda version: version.number,
+    )
+    changes = [
+        VersionChange(
+            before=before.number,
+            after=after.number,
+            title=compare(before.title, after.title),
+            abstract=compare(before.abstract, after.abstract),
+        )
+        for before, after in pairwise(known)
+    ]
+    return tuple(reversed(changes))
+
+
+def _summary(record: StoredRecord) -> RecordSummary:
+    text = record.raw[:RECORD_BYTES].decode("utf-8", "replace")
+    if len(record.raw) > RECORD_BYTES:
+        text += f"\n[{len(record.raw) - RECORD_BYTES:,} more bytes]"
+    return RecordSummary(
+        sequence=record.sequence,
+        source=record.source,
+        key=record.key,
+        sha256=record.sha256.hex(),
+        origin=record.origin,
+        ingested_at=record.ingested_at,
+        text=text,
+    )
