@@ -20,7 +20,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo", "Load a sample and read it in the browser."),
         "init": ("home", "Create an empty library."),
         "serve": ("serve", "Serve the pages on this machine."),
-        "doctor": ("doctor", "Check that everything works, one line each."),
+        "doctor": ("home", "Check that everything works, one line each."),
         "version": ("home", "Print the version."),
     },
     "Bring papers in": {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,15 +141,12 @@ class WordIndex:
             return []
         address = found[0][1]
         parts = []
-        for clause in clauses:
-            if clause.excluded:
+        for field, text, query in self._scoring(clauses):
+            try:
+                explanation = query.explain(self._searcher, address)
+            except ValueError:  # tantivy's way to say that this part does not match
                 continue
-            for field, text, query in self._parts(clause):
-                try:
-                    explanation = query.explain(self._searcher, address)
-                except ValueError:  # tantivy's way to say that this part does not match
-                    continue
-                parts.append((field, text, float(json.loads(explanation.to_json())["value"])))
+            parts.append((field, text, float(json.loads(explanation.to_json())["value"])))
         return parts
 
     def complete(
@@ -164,26 +161,29 @@ class WordIndex:
         return [(str(word), int(count)) for word, count in found]
 
     def _compose(self, clauses: Sequence[Clause], predicate: Predicate) -> Query:
-        optional: list[tuple[Occur, Query]] = []
-        required: list[tuple[Occur, Query]] = []
-        seen: set[tuple[str, str]] = set()
+        strict: list[tuple[Occur, Query]] = []
         for clause in clauses:
-            parts = [part for part in self._parts(clause) if part[:2] not in seen]
-            union = [(Occur.Should, query) for _, _, query in parts]
-            if not union:
-                continue
-            if clause.excluded:
-                required.append((Occur.MustNot, Query.boolean_query(union)))
-            elif clause.kind == "phrase":
-                required.append((Occur.Must, Query.boolean_query(union)))
-            else:
-                seen.update((field, text) for field, text, _ in parts)
-                optional.extend(union)
-        must = any(occur == Occur.Must for occur, _ in required)
+            if clause.excluded or clause.kind == "phrase":
+                union = [(Occur.Should, query) for _, _, query in self._parts(clause)]
+                if union:
+                    occur = Occur.MustNot if clause.excluded else Occur.Must
+                    strict.append((occur, Query.boolean_query(union)))
+        ranking = [clause for clause in clauses if clause.kind != "phrase"]
+        optional = [(Occur.Should, query) for _, _, query in self._scoring(ranking)]
         if optional:
-            occur = Occur.Should if must else Occur.Must
-            required.append((occur, Query.boolean_query(optional)))
-        return self._within(required, predicate)
+            enough = any(occur == Occur.Must for occur, _ in strict)
+            strict.append((Occur.Should if enough else Occur.Must, Query.boolean_query(optional)))
+        return self._within(strict, predicate)
+
+    def _scoring(self, clauses: Sequence[Clause]) -> Iterator[tuple[str, str, Query]]:
+        """Yield the parts that add to a score; a word that is asked for twice counts once."""
+        seen: set[tuple[bool, str, str]] = set()
+        for clause in clauses:
+            for field, text, query in () if clause.excluded else self._parts(clause):
+                key = (clause.kind == "phrase", field, text)
+                if key not in seen:
+                    seen.add(key)
+                    yield field, text, query
 
     def _within(self, clauses: list[tuple[Occur, Query]], predicate: Predicate) -> Query:
         """Add the filter, which must hold and does not score."""

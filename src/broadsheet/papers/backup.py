@@ -97,7 +97,7 @@ def verify(source: Path) -> Manifest:
     manifest = _read_manifest(source)
     for name, expected in manifest.files.items():
         path = source / name
-        if name not in _KEPT or not path.is_file():
+        if not path.is_file():
             raise BadInput("the backup is not complete", received=path)
         if hash_file(path) != expected:
             raise BadInput("a file of the backup was changed after it was made", received=path)
@@ -157,6 +157,8 @@ def _read_manifest(source: Path) -> Manifest:
     try:
         data: dict[str, Any] = json.loads(path.read_bytes())
         manifest = Manifest(**data)
+        if not set(manifest.files) <= set(_KEPT) or STORE_FILE not in manifest.files:
+            raise BadInput("the manifest names other files than a backup has", received=path)
         if manifest.format > FORMAT:
             raise BadInput(
                 "the backup was made by a newer version of Broadsheet",

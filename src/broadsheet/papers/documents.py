@@ -123,7 +123,9 @@ def category_label(folded: str) -> str:
         ('cs.CL', 'cond-mat.mes-hall', 'hep-th')
     """
     archive, dot, subject = folded.partition(".")
-    return f"{archive}{dot}{subject.upper() if len(subject) == 2 else subject}"
+    return (
+        f"{archive}{dot}{subject.upper() if len(subject) == 2 and subject.isascii() else subject}"
+    )
 
 
 def venue_names(printed: str) -> list[str]:

@@ -32,8 +32,8 @@ from broadsheet.papers.store.database import clear_errors
 
 FORMAT = 1
 _BATCH = 1000
-#: Longest line of an export: the largest document we read, with every byte escaped.
-_LINE_LIMIT = 512 << 20
+#: Longest line of an export: twice the largest document that we read.
+_LINE_LIMIT = 128 << 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def export(
 def _open_for_writing(path: Path, suffix: str, stack: ExitStack) -> BinaryIO:
     plain: BinaryIO = stack.enter_context(path.open("wb"))
     if suffix == ".gz":
-        packed: Any = gzip.GzipFile(fileobj=plain, mode="wb", mtime=0)
+        packed: Any = gzip.GzipFile(filename="", fileobj=plain, mode="wb", mtime=0)
     elif suffix == ".zst":
         packed = zstandard.ZstdCompressor(level=9).stream_writer(plain, closefd=False)
     else:
@@ -222,21 +222,21 @@ class _Import:
             self._complete = data.get("sha256") == digest
 
     def _take_record(self, data: dict[str, Any]) -> None:
-        raw = data["raw"].encode() if "raw" in data else b64decode(data["raw_base64"])
+        raw = _text(data, "raw").encode() if "raw" in data else b64decode(data["raw_base64"])
         record = SourceRecord(
-            source=data["source"],
-            key=data["key"],
+            source=_text(data, "source"),
+            key=_text(data, "key"),
             raw=raw,
-            context=data["context"],
-            origin=data["origin"],
-            offset=data["offset"],
+            context={name: _text(data["context"], name) for name in dict(data["context"])},
+            origin=_text(data, "origin"),
+            offset=int(data["offset"]),
         )
         if record.sha256.hex() != data["sha256"]:
             raise BadInput("this record was changed after it was exported")
         facts = self._store.parser(record)
         self._order.update(_order_line(data["sequence"], record))
         self._records.append((record, facts))
-        self._times.append(data["ingested_at"])
+        self._times.append(_text(data, "ingested_at"))
         self.report.records += 1
 
     def _flush(self) -> None:
@@ -294,6 +294,13 @@ def _words(error: Exception) -> str:
     if isinstance(error, (BadInput, UsageError)):
         return error.what
     return f"not a line of an export ({type(error).__name__}: {error})"
+
+
+def _text(data: dict[str, Any], name: str) -> str:
+    value = data[name]
+    if not isinstance(value, str):
+        raise BadInput(f"{name} is not text")
+    return value
 
 
 def _order_line(sequence: int, record: SourceRecord) -> bytes:

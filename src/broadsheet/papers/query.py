@@ -30,18 +30,17 @@ from broadsheet.papers.fields import FIELDS, normalise, to_predicate
 MAX_LENGTH = 2_000
 MAX_ITEMS = 128
 
-_PUNCTUATION = ",.;:!?()[]{}<>'`"
+_PUNCTUATION = ",.;:!?()[]{}<>'`”"
 _TRAILING = ";!?)]}"
 _SKIPPED = re.compile(rf"[\s*{re.escape(_PUNCTUATION)}]+")
 _ATTACHED = re.compile(rf"[*\-{re.escape(_PUNCTUATION)}]*")
-_PHRASE = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\\?$)', re.DOTALL)
+_PHRASE = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\\?$)|“([^”"]*)(?:[”"]|$)', re.DOTALL)
 _FIELD = re.compile(rf"([A-Za-z_]+):(?=[^\s:,*{re.escape(_TRAILING)}(\[{{])")
-_BARE = re.compile(r'[^\s"]+')
-_VALUE = re.compile(r'[^\s,"]+')
+_BARE = re.compile(r'[^\s"“]+')
+_VALUE = re.compile(r'[^\s,"“]+')
 _PLAIN_VALUE = re.compile(
     rf'[^\s:,"*{re.escape(_TRAILING)}(\[{{](?:[^\s,"]*[^\s,"{re.escape(_TRAILING)}])?'
 )
-_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"'})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +153,7 @@ def parse(text: str) -> Query:
             f"the query has {len(text):,} characters, more than {MAX_LENGTH:,}",
             hint="use fewer words, or sim:ID to find papers like one you have",
         )
-    clean = text.encode("utf-8", "replace").decode().translate(_QUOTES)
+    clean = text.encode("utf-8", "replace").decode()
     clean = "".join(char if char.isprintable() else " " for char in clean)
     clauses: dict[Clause, None] = {}
     filters: dict[FieldTerm, None] = {}
@@ -250,7 +249,8 @@ def _filter(text: str, field: re.Match[str], excluded: bool) -> tuple[FieldTerm,
 
 
 def _unquoted(phrase: re.Match[str]) -> str:
-    return " ".join(re.sub(r"\\(.)", r"\1", phrase[1]).split())
+    text = phrase[2] if phrase[1] is None else re.sub(r"\\(.)", r"\1", phrase[1])
+    return " ".join(text.split())
 
 
 def _quoted(text: str) -> str:

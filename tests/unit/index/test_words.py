@@ -99,6 +99,11 @@ def test_exclusion(index: WordIndex) -> None:
     assert found(index, word("geology", excluded=True)) == {1, 2, 40}
 
 
+def test_a_word_that_is_wanted_and_excluded_matches_nothing(index: WordIndex) -> None:
+    assert found(index, word("late"), word("late", excluded=True)) == set()
+    assert found(index, word("geology"), phrase("late")) == {1, 2}
+
+
 def test_an_excluded_word_with_a_hyphen_is_a_phrase(index: WordIndex) -> None:
     assert found(index, word("translation"), word("GPT-4", excluded=True)) == set()
     assert found(index, word("translation"), word("4-GPT", excluded=True)) == {40}

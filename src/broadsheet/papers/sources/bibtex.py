@@ -17,6 +17,7 @@ from bibtexparser.middlewares.names import (
     split_multiple_persons_names,
 )
 from bibtexparser.model import (
+    Block,
     DuplicateBlockKeyBlock,
     DuplicateFieldKeyBlock,
     Entry,
@@ -43,11 +44,9 @@ logging.getLogger("bibtexparser.splitter").setLevel(logging.ERROR)
 
 _LIMIT = 32 << 20
 _ENTRY = re.compile(
-    rb"^\s*@\s*(?!comment|string|preamble)[a-z]{3,30}\s*[{(]\s*[^\s,{}()@]{1,200}\s*,",
+    rb"^[ \t]*@[ \t]*(?!comment|string|preamble)[a-z]{3,30}\s*[{(]\s*[^\s,{}()@]{1,200}\s*,",
     re.MULTILINE | re.IGNORECASE,
 )
-_WORD = re.compile(r"[A-Za-z][\w:.+/-]*")
-_PIECE = re.compile(r"\s*#\s*")
 _ARXIV = re.compile(r"arxiv(?:\.org/(?:abs|pdf)/|[:\s]+)\s*(?:preprint\s+arxiv:)?(\S{7,30})", re.I)
 _ACL = re.compile(r"aclanthology\.org/([\w.-]{5,60}?)(?:\.pdf)?/?$", re.IGNORECASE | re.ASCII)
 _COMMAND_BEFORE = re.compile(r"(?:\\(?:[A-Za-z]+\*?|.)\s*|\}\s*|[_^])$")
@@ -80,10 +79,11 @@ class BibTex:
             if isinstance(met, String):
                 strings[met.key.lower()] = _resolve(str(met.value), strings)[:2_000]
                 continue
-            duplicate = isinstance(met, DuplicateBlockKeyBlock | DuplicateFieldKeyBlock)
-            block = met.ignore_error_block if duplicate else met
-            line = (block.start_line or 0) + 1
-            raw = (block.raw or "").encode("utf-8", "surrogateescape")
+            block: Block | None = met
+            if isinstance(met, DuplicateBlockKeyBlock | DuplicateFieldKeyBlock):
+                block = met.ignore_error_block
+            line = (met.start_line or 0) + 1
+            raw = (met.raw or "").encode("utf-8", "surrogateescape")
             if isinstance(block, ParsingFailedBlock):
                 found = True
                 yield Reject(
@@ -148,8 +148,8 @@ class BibTex:
 
 
 def _why(block: ParsingFailedBlock) -> str:
-    words = " ".join(str(block.error).split())
-    return words.rpartition("bibtex: ")[2][:150] if words != "None" else "it does not end"
+    reason = getattr(block.error, "abort_reason", "it does not end")
+    return " ".join(str(reason).split())[:150]
 
 
 def _used(entry: Entry, strings: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from broadsheet.papers.sources.lines import excerpt, read_document
 
 _SPACE = re.compile(r"[\s,]*")
 #: Where the next element of a broken array can begin.
-_NEXT = re.compile(r'[,\[}\n]\s*(?=\{\s*"(?:paper|id|title)"\s*:)')
+_NEXT = re.compile(r'(?:[,\[}]\s{0,40}|\n[ \t]{0,40})(?=\{\s{0,40}"(?:paper|id|title)"\s{0,9}:)')
 _MARKS = re.compile(
     rb'"(?:submittedOnDaily\w*|publishedAt|upvotes|summary|numComments|ai_summary)"'
 )

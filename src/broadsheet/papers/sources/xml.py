@@ -27,7 +27,7 @@ _TAG = re.compile(
 #: What is passed over: its beginning and its end.
 _PASSED = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"), (b"<?", b"?>"))
 _DECLARATIONS = (b"<!DOCTYPE", b"<!ENTITY", b"<!ELEMENT")
-_ATTRIBUTE = re.compile(r"""([\w.:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""([\w.:-]{1,60})\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)')""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Tag:
     @property
     def attributes(self) -> dict[str, str]:
         """Return the attributes, with entities as they stand."""
-        text = self.source.decode("utf-8", "replace")
+        text = self.source[:_LONGEST_TAG].decode("utf-8", "replace")
         return {match[1]: match[2] or match[3] or "" for match in _ATTRIBUTE.finditer(text)}
 
 

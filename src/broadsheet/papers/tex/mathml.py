@@ -61,6 +61,12 @@ _VALUE = re.compile(
     r"|(?:left|center|right)(?: (?:left|center|right)){0,30}"
 )
 _VISIBLE = re.compile(r"<(?:mi|mn|mo|mtext|ms|mtable|msqrt)\b")
+# Text goes through the converter as it stands; links and classes have no place in a formula.
+_RISKY = re.compile(
+    r"\\(?:text[a-z]*|[mh]box|math[a-z]+|operatorname)\s*\{[^{}]*[<>&]"
+    r"|\\(?:href|url|style|class|html[a-z]*|data|cssId)(?![A-Za-z])",
+    re.IGNORECASE,
+)
 _UNKNOWN = re.compile(r"\\[A-Za-z]")
 
 
@@ -79,7 +85,7 @@ def formula_to_html(source: str, *, block: bool = False) -> str:
 @functools.lru_cache(maxsize=4_096)
 def _convert(source: str, block: bool) -> str:
     """Return cleaned MathML, or "" when the formula can't be shown as such."""
-    if len(source) > LONGEST_FORMULA or _depth(source) > _DEEPEST or _has_markup(source):
+    if len(source) > LONGEST_FORMULA or _depth(source) > _DEEPEST or _RISKY.search(source):
         return ""
     from latex2mathml.converter import convert
 
@@ -113,12 +119,3 @@ def _depth(source: str) -> int:
     scripts = max((len(run) for run in re.findall(r"(?:[_^]\s*\S\s*)+", source)), default=0)
     commands = len(re.findall(r"\\(?:left|begin|sqrt|frac|binom|[a-z]*text[a-z]*)\b", source))
     return max(deepest, scripts // 8, commands // 4)
-
-
-def _has_markup(source: str) -> bool:
-    r"""Tell whether a formula holds what can only be meant as markup or as a link."""
-    return bool(
-        re.search(
-            r"<\s*[/!?A-Za-z]\S*[/=>]|\\(?:href|url|style|class|html|data)\b", source, re.IGNORECASE
-        )
-    )

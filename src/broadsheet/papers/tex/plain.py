@@ -41,7 +41,7 @@ _HREF = re.compile(r"\\href\s*\{[^{}]*\}\s*\{([^{}]*)\}")
 _NOTE = re.compile(r"\s*\\(?:footnote|thanks)\s*\{([^{}]*)\}")
 _COMMAND = re.compile(r"\\(?:([A-Za-z]+)(\*?)([ \t]*)|([^A-Za-z]))", re.DOTALL)
 _GROUP = re.compile(r"(?<![\\\w^])\{([^{},;:=]{0,200})\}|(?<=[^\W_])\{([A-Z0-9]{1,8}|[^\W\d_])\}")
-_ADDRESS = re.compile(r"(https?://[^\s{}]+)\{([^{}]*)\}")
+_ADDRESS = re.compile(r"(https?://[^\s{}]{1,300})\{([^{}]*)\}")
 _LOST_STYLE = re.compile(r"(?<![\\A-Za-z])(?:emph|(?:text|math)(?:bf|it|tt|sc|rm|cal))\{([^{}]*)\}")
 _CLOSING = re.compile(r"(?<=\w)``(?!\w)")
 _TIE = re.compile(r"(?<=[\w.,;:)\]])~(?=[^\W\d]|[$\\(\[]|\d)")
@@ -69,6 +69,7 @@ def to_plain(raw: str) -> str:
     """
     if len(raw) > LONGEST or not _TEX.search(raw):
         return raw if raw.isprintable() and "  " not in raw else " ".join(raw.split())
+    raw = " ".join(raw.split())
     parts = [
         plain_math(part.math) if part.math else plain_text(part.source) for part in segments(raw)
     ]

@@ -15,6 +15,7 @@ from broadsheet.core.errors import UsageError
 from broadsheet.papers.library import Library
 from broadsheet.papers.query import Query, filter_text, parse
 from broadsheet.papers.results import SearchPage
+from broadsheet.papers.search.ranking import DEPTH
 from broadsheet.web.pages import LIST_TWINS, Answer, Document, page, site_of, to_json
 from broadsheet.web.paging import Pages, page_number
 from broadsheet.web.presenters import present_hit
@@ -29,7 +30,7 @@ MAX_QUERY = 500
 COMPLETIONS = 8
 
 MODES = (("hybrid", "words and meaning"), ("words", "words"), ("dense", "meaning"))
-SORTS = (("best", "best"), ("new", "newest"), ("trend", "trending"))
+SORTS = (("best", "best first"), ("new", "newest first"))
 _FACETS = {
     "year": "Year",
     "venue": "Venue",
@@ -181,6 +182,7 @@ def _found(request: Request, library: Library, scope: Scope, ask: Ask) -> Answer
     mode = _chosen("mode", ask.mode or "hybrid", MODES)
     sort = _chosen("sort", ask.sort or scope.sort, SORTS)
     text = f"{scope.term} {ask.q}".strip()
+    everything = ask.sort == "new" and not text
     title = scope.name or (f"Search: {ask.q}" if ask.q else "Search")
     values: dict[str, object] = {
         "nav": "search",
@@ -194,7 +196,7 @@ def _found(request: Request, library: Library, scope: Scope, ask: Ask) -> Answer
         "form_action": request.url.path,
         "examples": EXAMPLES,
     }
-    if not text:
+    if not text and not everything:
         nothing = SearchPage(query="", hits=(), total=0, offset=0, limit=PAGE, mode=mode, sort=sort)
         return Answer(
             template="search.html", title=title, data=nothing, values={**values, "result": None}
@@ -209,7 +211,8 @@ def _found(request: Request, library: Library, scope: Scope, ask: Ask) -> Answer
         explain=True,
         rerank=ask.rerank,
     )
-    pages = Pages(request.url, ask.page, PAGE, result.total)
+    reachable = min(result.total, DEPTH) if result.sort == "best" else result.total
+    pages = Pages(request.url, ask.page, PAGE, reachable)
     query = parse(text)
     return Answer(
         template="search.html",

@@ -35,8 +35,7 @@ def refusal(body: bytes, status: int = 200) -> Trouble:
 
 def test_the_question_names_categories_and_the_whole_day(tmp_path: Path) -> None:
     assert ASK.params == {
-        "search_query": "(cat:cs.CL OR cat:cs.IR) AND "
-        "submittedDate:[202509010000 TO 202509012359]",
+        "search_query": "(cat:cs.CL OR cat:cs.IR) AND submittedDate:[202509010000 TO 202509012359]",
         "sortBy": "submittedDate",
         "sortOrder": "ascending",
         "start": "0",
@@ -81,9 +80,7 @@ def test_lies_about_the_format_are_seen_through() -> None:
 def test_a_bomb_is_not_expanded(atom: Any) -> None:
     bomb = b'<!DOCTYPE f [<!ENTITY a "' + b"x" * 1000 + b'">'
     bomb += b"".join(b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 50) for n in range(9))
-    body = atom(DAY, 1, extra="<rights>&j;</rights>").replace(
-        b"<feed", bomb + b"]><feed", 1
-    )
+    body = atom(DAY, 1, extra="<rights>&j;</rights>").replace(b"<feed", bomb + b"]><feed", 1)
     assert len(ARXIV.read(answer(body), ASK).keys) <= 1
 
 

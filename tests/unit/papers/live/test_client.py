@@ -16,9 +16,7 @@ LIMITS = Limits(max_bytes=100_000, max_unpacked=200_000, read_s=5, connect_s=2)
 
 
 def ask(server: Any, limit_s: float = 5.0, **more: Any) -> Any:
-    return get(
-        server.url, {"q": "a b&c"}, limits=LIMITS, limit_s=limit_s, now=1756800000.0, **more
-    )
+    return get(server.url, {"q": "a b&c"}, limits=LIMITS, limit_s=limit_s, now=1756800000.0, **more)
 
 
 def trouble(server: Any, **more: Any) -> Trouble:
@@ -104,9 +102,7 @@ def test_a_dripping_server_is_cut_and_its_part_kept(server: Any, reply: Any) -> 
 
 
 def test_redirects_on_the_same_host_are_followed(server: Any, reply: Any) -> None:
-    server.replies(
-        reply(status=302, headers={"Location": "/other?z=1"}), reply(body=b"there")
-    )
+    server.replies(reply(status=302, headers={"Location": "/other?z=1"}), reply(body=b"there"))
     assert ask(server).body == b"there"
     assert (server.requests[1].path, server.requests[1].query) == ("/other", {"z": "1"})
 

@@ -16,9 +16,7 @@ from broadsheet.papers.live.trouble import Kind, Trouble
 
 
 def gate(folder: Path, clock: Any, jitter: float = 1.0) -> Gate:
-    return Gate(
-        folder, "a.org", every_s=3, clock=clock, sleep=clock.sleep, jitter=lambda: jitter
-    )
+    return Gate(folder, "a.org", every_s=3, clock=clock, sleep=clock.sleep, jitter=lambda: jitter)
 
 
 def test_requests_are_three_seconds_apart_also_after_a_restart(tmp_path: Path, clock: Any) -> None:
