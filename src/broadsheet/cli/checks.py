@@ -19,6 +19,8 @@ from pathlib import Path
 from broadsheet.core.errors import BroadsheetError
 
 _LOW_SPACE_MB = 500
+#: `VACUUM INTO` (backups), upserts and window functions.
+_OLDEST_SQLITE = (3, 31, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,10 @@ def _python() -> Iterator[Check]:
 
 
 def _sqlite() -> Iterator[Check]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b) STRICT")
-    yield Check("sqlite", "good", sqlite3.sqlite_version)
+    good = sqlite3.sqlite_version_info >= _OLDEST_SQLITE
+    oldest = ".".join(map(str, _OLDEST_SQLITE))
+    hint = "" if good else f"a Python with SQLite {oldest} or newer"
+    yield Check("sqlite", "good" if good else "bad", sqlite3.sqlite_version, hint)
 
 
 def _words_engine() -> Iterator[Check]:

@@ -70,7 +70,7 @@ def open_paper(
     ] = False,
     home: Home,
 ) -> None:
-    """Open a paper's own page (arXiv, ACL Anthology, publisher) in the browser."""
+    """Open a paper's own page in the browser: arXiv, ACL Anthology or the publisher."""
     with open_library(home) as library:
         address = _address(library.find(reference))
     typer.echo(address)

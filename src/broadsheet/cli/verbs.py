@@ -42,8 +42,8 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "search": ("find", "Search papers."),
         "related": ("find", "List papers with a similar text."),
         "show": ("paper", "Show one paper."),
-        "open": ("paper", "Open a paper in the browser."),
-        "cite": ("paper", "Print a citation."),
+        "open": ("paper", "Open a paper's own page in the browser."),
+        "cite": ("paper", "Print citations of papers."),
         "versions": ("paper", "Show what changed between versions."),
     },
     "Search engines": {

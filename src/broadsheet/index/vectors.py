@@ -3,7 +3,7 @@
 ```
 vectors/<encoder>/
   meta.json          what is committed: rows, entries, generation, the encoder's version
-  vectors.<g>.f32    float32 rows, append-only
+  vectors.<g>.bin    float32 rows, append-only
   entries.<g>.bin    append-only log: document number -> row and hash of the text (row -1: removed)
   write.lock         held by the one writer
 ```
@@ -232,17 +232,20 @@ class VectorStore:
             raise BadInput(
                 f"expected {len(numbers)} vectors of {self.dim} numbers", received=vectors.shape
             )
-        known = self._rows_by_hash()
+        known, added = self._rows_by_hash(), dict[bytes, int]()
         fresh: list[int] = []
         entries = np.zeros(len(numbers) + len(removed), dtype=_ENTRY)
         for position, digest in enumerate(hashes):
-            if digest not in known:
-                known[digest] = self._meta.rows + len(fresh)
+            row = known.get(digest, added.get(digest, -1))
+            if row < 0:
+                row = added[digest] = self._meta.rows + len(fresh)
                 fresh.append(position)
-            entries[position] = (numbers[position], known[digest], np.void(digest))
+            entries[position] = (numbers[position], row, np.void(digest))
         for position, number in enumerate(removed, len(numbers)):
             entries[position] = (number, -1, np.void(bytes(HASH_BYTES)))
-        self._commit(vectors[fresh], entries, self.seen if seen is None else seen)
+        self._commit(self._meta, vectors[fresh], entries, self.seen if seen is None else seen)
+        known.update(added)
+        self._hashes = known
 
     def compact(self) -> None:
         """Write the files anew without rows and entries that no document uses any more."""
@@ -251,42 +254,45 @@ class VectorStore:
         entries = np.zeros(len(self._numbers), dtype=_ENTRY)
         for position, (number, row) in enumerate(zip(self._numbers, inverse, strict=True)):
             entries[position] = (number, row, np.void(digests[int(rows[row])]))
-        matrix, seen = np.array(self._matrix[rows]), self.seen
-        self._start_generation()
-        self._commit(matrix, entries, seen)
+        empty = replace(self._fresh, generation=self._meta.generation + 1)
+        self._commit(empty, np.array(self._matrix[rows]), entries, self.seen)
 
     def wasted(self) -> float:
         """Return the share of stored rows that no document uses."""
         return 1 - len(np.unique(self._rows)) / self._meta.rows if self._meta.rows else 0.0
 
-    def _start_generation(self) -> None:
-        self._meta = replace(self._fresh, generation=self._meta.generation + 1)
-
-    def _commit(self, vectors: Vectors, entries: npt.NDArray[np.void], seen: int) -> None:
+    def _commit(
+        self, meta: _Meta, vectors: Vectors, entries: npt.NDArray[np.void], seen: int
+    ) -> None:
+        """Append to the files that `meta` describes, then make that the committed state."""
         if not self._writable:
             raise BadInput("these vectors were opened for reading", received=self.folder)
-        meta = self._meta
-        _append(self._path("vectors", "f32"), meta.rows * meta.dim * 4, vectors)
-        _append(self._path("entries", "bin"), meta.entries * _ENTRY.itemsize, entries)
-        self._meta = replace(
+        after = replace(
             meta, rows=meta.rows + len(vectors), entries=meta.entries + len(entries), seen=seen
         )
-        write_atomically(self.folder / "meta.json", json.dumps(asdict(self._meta)).encode())
-        self._forget_other_generations()
-        hashes = self._hashes
+        try:
+            _append(self._path(meta, "vectors"), meta.rows * meta.dim * 4, vectors)
+            _append(self._path(meta, "entries"), meta.entries * _ENTRY.itemsize, entries)
+            write_atomically(self.folder / "meta.json", json.dumps(asdict(after)).encode())
+        except OSError as error:
+            raise SourceError(
+                f"the vectors can't be written ({error.strerror}); those committed before stay",
+                received=self.folder,
+                hint="free some space and run the same command again",
+            ) from None
         self._load()
-        self._hashes = hashes
+        self._forget_other_generations()
 
     def _forget_other_generations(self) -> None:
-        current = {self._path("vectors", "f32"), self._path("entries", "bin")}
-        for path in {*self.folder.glob("vectors.*.f32"), *self.folder.glob("entries.*.bin")}:
+        current = {self._path(self._meta, "vectors"), self._path(self._meta, "entries")}
+        for path in {*self.folder.glob("vectors.*.bin"), *self.folder.glob("entries.*.bin")}:
             if path not in current:
                 path.unlink(missing_ok=True)
 
     # -- reading the files ----------------------------------------------------------------
 
-    def _path(self, name: str, suffix: str) -> Path:
-        return self.folder / f"{name}.{self._meta.generation}.{suffix}"
+    def _path(self, meta: _Meta, name: str) -> Path:
+        return self.folder / f"{name}.{meta.generation}.bin"
 
     def _load(self) -> None:
         for _ in range(3):
@@ -314,11 +320,11 @@ class VectorStore:
         meta = self._meta
         self._matrix: Vectors = np.zeros((0, meta.dim), dtype=np.float32)
         if meta.rows:
-            path, shape = self._path("vectors", "f32"), (meta.rows, meta.dim)
+            path, shape = self._path(meta, "vectors"), (meta.rows, meta.dim)
             self._matrix = np.memmap(path, "<f4", "r", shape=shape).view(np.ndarray)
         if not meta.entries:
             return np.zeros(0, dtype=_ENTRY)
-        entries = np.fromfile(self._path("entries", "bin"), dtype=_ENTRY, count=meta.entries)
+        entries = np.fromfile(self._path(meta, "entries"), dtype=_ENTRY, count=meta.entries)
         if len(entries) != meta.entries:
             raise ValueError("short file")
         return entries
@@ -348,19 +354,12 @@ class VectorStore:
 
 def _append(path: Path, offset: int, array: npt.NDArray[np.generic]) -> None:
     """Write `array` at `offset`, over whatever a crash left behind it."""
-    try:
-        with path.open("r+b" if path.exists() else "w+b") as handle:
-            handle.truncate(offset)
-            handle.seek(offset)
-            handle.write(np.ascontiguousarray(array).data)
-            handle.flush()
-            os.fsync(handle.fileno())
-    except OSError as error:
-        raise SourceError(
-            f"the vectors can't be written ({error.strerror}); those committed before stay",
-            received=path,
-            hint="free some space and run the same command again",
-        ) from None
+    with path.open("r+b" if path.exists() else "w+b") as handle:
+        handle.truncate(offset)
+        handle.seek(offset)
+        handle.write(np.ascontiguousarray(array).tobytes())
+        handle.flush()
+        os.fsync(handle.fileno())
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:

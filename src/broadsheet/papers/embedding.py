@@ -96,7 +96,8 @@ def fill(
     with open_vectors(home, encoder, writable=True) as vectors:
         if vectors.seen > store.revision:  # an older store was restored under newer vectors
             everything = vectors.numbers.tolist()
-            vectors.add([], [], np.zeros((0, encoder.dim)), removed=everything, seen=0)
+            nothing = np.zeros((0, encoder.dim), dtype=np.float32)
+            vectors.add([], [], nothing, removed=everything, seen=0)
         left = behind(store, vectors)
         advance = (progress or Silent()).start(f"vectors of {encoder.id}", left, "changes")
         size = QUICK_CHUNK if encoder.quick else CHUNK

@@ -16,12 +16,15 @@ from broadsheet.core.paths import exclusive
 from broadsheet.core.progress import Advance, Progress, Silent
 from broadsheet.papers.model import Facts, Reject, SourceRecord
 from broadsheet.papers.sources import detect, source_named
+from broadsheet.papers.sources.lines import excerpt
 from broadsheet.papers.sources.opening import OpenedInput, open_inputs
 from broadsheet.papers.store import Added, Store
 
 BATCH = 1000
 #: Rejects that a report holds; all of them are counted, and kept in the store.
 SHOWN_REJECTS = 1000
+#: Sources whose records are placed by byte; the others count lines.
+_PLACED_BY_BYTE = frozenset({"acl", "arxiv", "hf"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -188,11 +191,10 @@ class _Run:
 
 
 def _unreadable(record: SourceRecord, error: BadInput) -> Reject:
-    excerpt = " ".join(record.raw[:400].decode("utf-8", "replace").split())[:120]
     return Reject(
         origin=record.origin,
         offset=record.offset,
-        unit="record",
+        unit="byte" if record.source in _PLACED_BY_BYTE else "line",
         reason=f"{record.key}: {error.what}",
-        excerpt=excerpt,
+        excerpt=excerpt(record.raw),
     )

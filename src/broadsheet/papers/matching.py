@@ -43,7 +43,10 @@ ARCHIVES = ("arxiv", "acl", "openreview")
 #: A title shorter than this never joins without author and year.
 LONG_TITLE = 20
 
-_YEAR_DATES = ("submitted_v1", "published", "announced", "hf_daily")
+#: Dates that tell the year of a paper. The day of a daily page is last, and says nothing against
+#: another year: a page may list a paper years after it was written.
+_PAPER_DATES = ("submitted_v1", "published", "announced")
+_YEAR_DATES = (*_PAPER_DATES, "hf_daily")
 
 
 @lru_cache(maxsize=4096)
@@ -75,11 +78,11 @@ def match_keys(ids: Mapping[str, str]) -> list[str]:
     return [f"{scheme}:{ids[scheme]}" for scheme in MATCH_SCHEMES if ids.get(scheme)]
 
 
-def year_of(facts: Facts) -> int:
+def year_of(facts: Facts, dates: Sequence[str] = _YEAR_DATES) -> int:
     """Return the year a record gives for the paper, else that of its first known date, else 0."""
     if facts.year:
         return facts.year
-    for name in _YEAR_DATES:
+    for name in dates:
         head = facts.dates.get(name, "")[:4]
         if len(head) == 4 and head.isdecimal():
             return int(head)
@@ -101,7 +104,7 @@ class TitleRow:
         if facts.authors:
             first = facts.authors[0]
             family = normalise_name(plain_title(first.family or family_name(first.full)))
-        return cls(normalise_title(plain_title(facts.title)), family, year_of(facts))
+        return cls(normalise_title(plain_title(facts.title)), family, year_of(facts, _PAPER_DATES))
 
     def contradicts(self, other: TitleRow) -> bool:
         """Tell whether both know the author, or both know the year, and they differ."""

@@ -39,7 +39,7 @@ _FIELD = re.compile(rf"([A-Za-z_]+):(?=[^\s:,*{re.escape(_TRAILING)}(\[{{])")
 _BARE = re.compile(r'[^\s"“]+')
 _VALUE = re.compile(r'[^\s,"“]+')
 _PLAIN_VALUE = re.compile(
-    rf'[^\s:,"*{re.escape(_TRAILING)}(\[{{](?:[^\s,"]*[^\s,"{re.escape(_TRAILING)}])?'
+    rf'[^\s:,"“*{re.escape(_TRAILING)}(\[{{](?:[^\s,"“]*[^\s,"“{re.escape(_TRAILING)}])?'
 )
 
 

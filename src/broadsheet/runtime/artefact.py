@@ -44,6 +44,7 @@ class Variant:
         runtime: "numpy", "onnxruntime" or "openvino".
         file: Name of the model file inside the folder.
         token_budget: Tokens in a batch that suit the engine best (measured).
+        equal_lengths: The graph has no padding mask: a batch must hold texts of one length.
         gate: Measurements that let the variant pass, e.g. {"mean_cosine": 0.995}.
     """
 
@@ -51,6 +52,7 @@ class Variant:
     runtime: str
     file: str
     token_budget: int = 1024
+    equal_lengths: bool = False
     gate: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -72,6 +74,7 @@ class Artefact:
         provenance: Where the files came from: mirror, package or addresses, version.
         variants: Forms of the model, the preferred first.
         fingerprint: Identity of the vectors; variants that pass the gate share it.
+        notes: What to know, e.g. a conversion that did not pass the gate.
     """
 
     id: str
@@ -87,6 +90,7 @@ class Artefact:
     provenance: Mapping[str, str] = field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
     fingerprint: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
@@ -150,6 +154,7 @@ def _from_json(data: dict[str, Any]) -> Artefact:
         raise ValueError(f"schema {schema}, this version reads {SCHEMA}")
     data["files"] = {name: FileFacts(**facts) for name, facts in data["files"].items()}
     data["variants"] = tuple(Variant(**variant) for variant in data["variants"])
+    data["notes"] = tuple(data.get("notes", ()))
     artefact = Artefact(**data)
     if artefact.kind not in KINDS or artefact.pooling not in POOLINGS:
         raise ValueError(f"unknown kind or pooling: {artefact.kind}, {artefact.pooling}")

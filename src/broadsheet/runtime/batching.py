@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def plan_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+def plan_batches(lengths: Sequence[int], budget: int, *, equal: bool = False) -> list[list[int]]:
     """Group texts into batches of at most `budget` tokens, padding included.
 
     Texts are sorted by length, the longest first, so that the largest batch comes first and
@@ -17,6 +17,7 @@ def plan_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
     Args:
         lengths: Token count of each text.
         budget: Most tokens (rows times longest row) in a batch.
+        equal: A batch may hold one length only, for graphs without a padding mask.
 
     Returns:
         Positions in `lengths`, each exactly once.
@@ -24,11 +25,14 @@ def plan_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
     Example:
         >>> plan_batches([3, 100, 4, 90], budget=200)
         [[1, 3], [2, 0]]
+        >>> plan_batches([3, 100, 3, 90], budget=200, equal=True)
+        [[1], [3], [0, 2]]
     """
     batches: list[list[int]] = []
     longest = 0
     for position in sorted(range(len(lengths)), key=lambda item: (-lengths[item], item)):
-        if not batches or (len(batches[-1]) + 1) * longest > budget:
+        full = not batches or (len(batches[-1]) + 1) * longest > budget
+        if full or (equal and lengths[position] != longest):
             batches.append([])
             longest = max(lengths[position], 1)
         batches[-1].append(position)

@@ -209,6 +209,6 @@ class _Builder:
 
 def _row_scales(matrix: Floats) -> Floats:
     """Return for each row the step of symmetric int8, as a column."""
-    scales = np.abs(matrix).max(axis=1, keepdims=True) / 127
+    scales: Floats = (np.abs(matrix).max(axis=1, keepdims=True) / 127).astype(np.float32)
     scales[scales == 0] = 1.0
-    return scales.astype(np.float32)
+    return scales

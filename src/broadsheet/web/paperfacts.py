@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from broadsheet.papers.model import Work
 from broadsheet.web.presenters import ABSTRACT_PAGES, is_web_address
-from broadsheet.web.rendering import address, short_day
+from broadsheet.web.rendering import address, count, short_day
 
 _DATES = {
     "submitted_v1": "Submitted",
@@ -16,7 +16,7 @@ _DATES = {
     "published": "Published",
     "latest_version": "Latest version",
 }
-_SIGNALS = {"upvotes": "upvotes", "comments": "comments", "stars": "GitHub stars"}
+_SIGNALS = {"upvotes": "upvote", "comments": "comment", "stars": "GitHub star"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def _counts(work: Work) -> list[Fact]:
     for signal in sorted(work.signals, key=lambda item: item.day):
         latest[signal.name] = signal
     return [
-        Fact(text=f"{signal.value:,} {_SIGNALS.get(name, name)} on {short_day(signal.day)}")
+        Fact(text=f"{count(signal.value, _SIGNALS.get(name, name))} on {short_day(signal.day)}")
         for name, signal in latest.items()
     ]
 

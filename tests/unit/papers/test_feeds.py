@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -144,6 +144,7 @@ def test_writing_twice_gives_the_same_bytes(suffix: str) -> None:
     assert write(INFO, ()) != write(INFO, ENTRIES)
 
 
+@settings(deadline=None)
 @given(title=hostile, summary=hostile, name=hostile, date=hostile)
 def test_hostile_text_stays_text(title: str, summary: str, name: str, date: str) -> None:
     entry = FeedEntry(
@@ -169,6 +170,7 @@ def test_hostile_text_stays_text(title: str, summary: str, name: str, date: str)
     assert datetime.fromisoformat(feed.findtext(f"{A}entry/{A}updated") or "").tzinfo
 
 
+@settings(deadline=None)
 @given(identifier=hostile)
 def test_tag_uris_are_ascii_without_blanks_and_distinct(identifier: str) -> None:
     uri = tag_uri("work", identifier)

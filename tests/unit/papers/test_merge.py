@@ -49,7 +49,10 @@ def test_ties_go_to_the_newest_version_then_the_earliest_record() -> None:
 
 
 def test_versions_collect_texts_dates_and_sizes() -> None:
-    listed = (Version(number=1, date="2024-01-01", size="9kb"), Version(number=2, date="2024-02-02"))
+    listed = (
+        Version(number=1, date="2024-01-01", size="9kb"),
+        Version(number=2, date="2024-02-02"),
+    )
     work = merge(
         [
             said(1, "arxiv", title="old", abstract="x", version=1, dates={"submitted_v1": "2024"}),

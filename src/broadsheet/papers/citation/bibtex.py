@@ -13,7 +13,8 @@ from broadsheet.papers.tex import to_plain
 
 _MATH = re.compile(r"(?<![\\$])\$(?![\s$])[^$]*?(?<![\s\\])\$(?![\d$])")
 _WORD = re.compile(r"\w+")
-_PROTECTED = re.compile(r"[^\W\d_]\S*[A-Z]|\d\S*[A-Z]|[A-Z]\S*\d")
+#: Capitals that are not those of a title: LoRA, 3D, Qwen2, U-Net (but not Low-Rank).
+_PROTECTED = re.compile(r"\w[^\s/–-]*[A-Z]|[A-Z]\S*\d|\b[A-Z][–-][A-Z]")
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -26,9 +27,10 @@ _LONE_BRACES = str.maketrans(
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LIGATURE = re.compile(r"-(?=-)|`(?=[`'])|'(?=')|,(?=,)|<(?=<)|>(?=>)|[?!](?=`)")
+_CORE = re.compile(r"(\W*)(\w|\w.*\w)(\W*)")
 _CORPORATE = re.compile(
-    r"\b(team|group|collaboration|consortium|labs?|university|institute|foundation|inc|ai)\b|\d",
-    re.IGNORECASE,
+    r"(?i:\b(team|group|collaboration|consortium|labs?|university|institute|foundation|inc)\b)"
+    r"|\bAI\b|\d"
 )
 _SMALL_WORD = re.compile("an?|and|are|at|by|can|do|does|for|from|how|in|is|of|on|or|the|to")
 _KINDS = {
@@ -147,10 +149,16 @@ def _between(tex: str) -> str:
 
 
 def _protected(text: str) -> str:
-    words = text.split(" ")
-    return " ".join(
-        f"{{{escape(word)}}}" if _PROTECTED.search(word) else escape(word) for word in words
-    )
+    return " ".join(map(_guarded, text.split(" ")))
+
+
+def _guarded(word: str) -> str:
+    """Brace a word's letters when they carry capitals of their own, not the marks around them."""
+    match = _CORE.fullmatch(word)
+    if match is None or not _PROTECTED.search(word):
+        return escape(word)
+    before, core, after = match.groups()
+    return f"{escape(before)}{{{escape(core)}}}{escape(after)}"
 
 
 def _name(author: Author) -> str:

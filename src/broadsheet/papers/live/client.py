@@ -7,6 +7,7 @@ is handed on with its good part instead of thrown away.
 
 from __future__ import annotations
 
+import re
 import threading
 import zlib
 from collections.abc import Mapping
@@ -207,4 +208,5 @@ def _same_host(url: httpx.URL, location: str) -> httpx.URL:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    text = re.sub(r"^\[Errno -?\d+\] ", "", " ".join(str(error).split()))
+    return text[:120] or type(error).__name__

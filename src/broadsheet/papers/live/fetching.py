@@ -27,6 +27,9 @@ from broadsheet.papers.store import Store
 
 _ATTEMPTS = 3
 _MAX_DOUBTFUL_DAYS = 3
+#: With less time left than this, nobody is asked.
+_LEAST_S = 0.25
+_STORE_PATIENCE_S = 10.0
 _PAUSING = (Kind.THROTTLED, Kind.FAILING)
 
 
@@ -102,7 +105,8 @@ class _Visit:
     def run(self, since: date | None, progress: Progress) -> SourceReport:
         report = SourceReport(name=self.source.name, label=self.source.label)
         try:
-            with exclusive(self.home / "fetch" / f"source-{self.source.name}.lock", "this one"):
+            lock = self.home / "fetch" / f"source-{self.source.name}.lock"
+            with exclusive(lock, f"fetching from {self.source.label}"):
                 self._visit(report, since, progress)
         except SourceError as error:
             report.state, report.why = "skipped", error.what
@@ -136,7 +140,7 @@ class _Visit:
         advance = progress.start(self.source.label, len(days), "days")
         self._days(days, gate, state, report, advance)
         state.why = report.why
-        if report.state == "complete":
+        if report.state == "complete" and days:
             state.last_good = report.last_good = core_clock.timestamp()
         if until := gate.closed_until():
             report.not_before = _iso(until)
@@ -156,8 +160,9 @@ class _Visit:
                 self._day(day, state.question, gate, report)
             except Trouble as trouble:
                 report.state = "late"
-                report.why = f"{trouble.why}, at {day}"
+                report.why = trouble.why
                 if trouble.kind in (Kind.FAILING, Kind.DOUBTFUL):
+                    report.why += f", at {day}"
                     state.failures[day] = state.failures.get(day, 0) + 1
                 doubtful += trouble.kind is Kind.DOUBTFUL
                 if trouble.kind is not Kind.DOUBTFUL or doubtful == _MAX_DOUBTFUL_DAYS:
@@ -200,7 +205,7 @@ class _Visit:
         raise AssertionError("the last attempt returns or raises")
 
     def _ask(self, ask: Ask, gate: Gate, report: SourceReport) -> Page:
-        gate.pass_through(self.end)
+        gate.pass_through(self.end - _LEAST_S)
         try:
             answer = self._get(ask, report)
             page = self.source.read(answer, ask)
@@ -227,6 +232,7 @@ class _Visit:
             origin=f"{self.url}?{httpx.QueryParams(dict(ask.params))}",
             day=ask.day,
             whole=not page.cut,
+            patience_s=min(_STORE_PATIENCE_S, self.end - self.clock()),
             sleep=self.sleep,
         )
         report.records += kept.records
@@ -245,7 +251,7 @@ class _Visit:
             limits=self.limits,
             now=now,
             limit_s=min(self.limits.answer_s, left),
-            limit_kind=Kind.OURS if left < self.limits.answer_s else Kind.FAILING,
+            limit_kind=Kind.FAILING,
         )
 
     def _wait_until_open(self, gate: Gate, trouble: Trouble) -> None:

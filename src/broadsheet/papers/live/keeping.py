@@ -14,7 +14,6 @@ from broadsheet.papers.sources import source_named
 from broadsheet.papers.sources.base import Origin
 from broadsheet.papers.store import Store
 
-_LOCK_TRIES = 50
 _LOCK_PAUSE_S = 0.2
 
 
@@ -37,6 +36,7 @@ def keep(
     origin: str,
     day: str,
     whole: bool,
+    patience_s: float,
     sleep: Callable[[float], None],
 ) -> Kept:
     """Store the records of an answer in one transaction.
@@ -46,7 +46,8 @@ def keep(
         origin: Its address, for people.
         day: The day it was asked for.
         whole: False when the body broke off: the piece at its end is no reject, it comes again.
-        sleep: Waits, for up to ten seconds, while another process writes to this library.
+        patience_s: How long to wait while another process writes to this library.
+        sleep: Waits.
 
     Raises:
         SourceError: Another process keeps writing.
@@ -72,15 +73,17 @@ def keep(
             rejects.append(Reject(origin=origin, offset=record.offset, unit="byte", reason=reason))
     if not whole:
         rejects.clear()
-    for attempt in range(1, _LOCK_TRIES + 1):
+    waited = 0.0
+    while True:
         try:
             with exclusive(store.home / "write.lock", "keeping what was fetched"):
                 added = store.add(batch, rejects)
             break
         except SourceError:
-            if attempt == _LOCK_TRIES:
+            if waited >= patience_s:
                 raise
             sleep(_LOCK_PAUSE_S)
+            waited += _LOCK_PAUSE_S
     return Kept(
         records=len(records),
         new=added.new_records,

@@ -47,6 +47,8 @@ def load(home: Path, name: str) -> SourceState:
     """Read the memory of a source; a missing or damaged file is a source never asked."""
     try:
         data = json.loads(path_of(home, name).read_bytes())
+        if data["last_good"]:
+            datetime.fromisoformat(data["last_good"])
         return SourceState(
             **{key: str(data[key]) for key in ("question", "host", "last_try", "last_good", "why")},
             done={_day(day): str(at) for day, at in _items(data["done"])},

@@ -232,6 +232,8 @@ class Searcher:
         notes = []
         if query.clauses and not question.clauses and not question.similar:
             notes.append("These words are so common that they are not searched.")
+        if ranked.mode == "hybrid" and not any(one.numbers for one in ranked.lists if one.by_words):
+            notes.append("No paper holds these words; these are near in meaning.")
         if ranked.lists and mode != "words":
             notes += self._meaning.problems
             candidates = int(question.allowed.sum())

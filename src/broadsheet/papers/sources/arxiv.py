@@ -192,7 +192,7 @@ def _what_instead(cutter: Cutter) -> str:
     start = cutter.beginning.lower()
     if _RATE in start[:200]:
         return "arXiv refused for now (Rate exceeded.)"
-    if b"<html" in start or b"<!doctype" in start:
+    if b"<html" in start or b"<!doctype html" in start:
         return "a page of HTML"
     if b"<!" in start:
         return "it declares a document type or entities, which are refused"

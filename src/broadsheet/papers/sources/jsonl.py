@@ -104,6 +104,7 @@ def _read_daily(data: Mapping[str, Any]) -> Facts:
         listed=day,
         signals=values.filled(counts),
         observed=day,
+        notes=values.texts_of(data.get("notes")),
     )
 
 

@@ -58,18 +58,23 @@ class OpenedInput:
 
 
 class _Counted(io.RawIOBase):
-    """A stream that counts what is read from it."""
+    """A stream that counts what is read from it, and ends where it can't be read."""
 
     def __init__(self, inner: BinaryIO) -> None:
-        self._inner = inner
+        self._read = getattr(inner, "read1", inner.read)
         self.count = 0
+        self.fault = ""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
-        data = self._inner.read(len(view))
+        try:
+            data = b"" if self.fault else self._read(len(view))
+        except _DAMAGE as error:
+            self.fault = _damage(error)
+            data = b""
         view[: len(data)] = data
         self.count += len(data)
         return len(data)
@@ -112,7 +117,8 @@ class _Guarded(io.RawIOBase):
     """A stream that ends at damage or at a limit, and remembers why."""
 
     def __init__(self, inner: BinaryIO, packed: Callable[[], int] | None) -> None:
-        self._inner = inner
+        # read1, because read loses what came before an error.
+        self._read = getattr(inner, "read1", inner.read)
         self._packed = packed
         self.count = 0
         self.fault = ""
@@ -125,9 +131,9 @@ class _Guarded(io.RawIOBase):
         filled = 0
         while filled < len(view) and not self.fault:
             try:
-                data = self._inner.read(len(view) - filled)
+                data = self._read(len(view) - filled)
             except _DAMAGE as error:
-                self.fault = f"damaged or cut short ({_words(error)}); what came before was kept"
+                self.fault = _damage(error)
                 break
             if not data:
                 break
@@ -241,8 +247,8 @@ def _open_stream(
     yield OpenedInput(
         origin=origin, head=head, stream=stream, size_bytes=size, position=lambda: counted.count
     )
-    if guarded.fault:
-        yield _reject(origin.name, guarded.count, guarded.fault)
+    if counted.fault or guarded.fault:
+        yield _reject(origin.name, guarded.count, counted.fault or guarded.fault)
 
 
 def _open_zip(path: Path, origin: Origin) -> Iterator[OpenedInput | Reject]:
@@ -303,6 +309,10 @@ def _refuse(member: zipfile.ZipInfo) -> str:
 
 def _reject(name: str, offset: int, reason: str) -> Reject:
     return Reject(origin=name, offset=offset, unit="byte", reason=reason)
+
+
+def _damage(error: Exception) -> str:
+    return f"damaged or cut short ({_words(error)}); what came before was kept"
 
 
 def _words(error: Exception) -> str:

@@ -202,8 +202,11 @@ def _may_be_title(block: _Block) -> bool:
 
 
 def _unread(blocks: list[_Block], origin: Origin) -> Iterator[Reject]:
+    before = ""
     for block in blocks:
-        if not block.is_counter and pagedate.read_day(block.text) is None:
+        is_handle = before.lower() == "submitted by"
+        before = block.text
+        if not (is_handle or block.is_counter or pagedate.read_day(block.text)):
             yield _reject(
                 block, origin, "a block that is neither a title with an abstract nor known"
             )

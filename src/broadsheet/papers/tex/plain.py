@@ -68,7 +68,8 @@ def to_plain(raw: str) -> str:
         "Müller's α-nets: 5% of x², fast at ~10x"
     """
     if len(raw) > LONGEST or not _TEX.search(raw):
-        return raw if raw.isprintable() and "  " not in raw else " ".join(raw.split())
+        tidy = raw.isprintable() and "  " not in raw and raw == raw.strip(" ")
+        return raw if tidy else " ".join(raw.split())
     raw = " ".join(raw.split())
     parts = [
         plain_math(part.math) if part.math else plain_text(part.source) for part in segments(raw)

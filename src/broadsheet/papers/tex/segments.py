@@ -19,6 +19,7 @@ _MATH = re.compile(
     re.DOTALL,
 )
 _WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}[,.;]? [A-Za-z]{3,}(?![A-Za-z])")
+_PRICE = re.compile(r"\d[\d.,]*[kKMB]?[ ,]+[A-Za-z]{2,}")
 _TEXT_ARGUMENT = re.compile(r"\\(?:text|mbox|mathrm|operatorname)[a-z]*\s*\{[^{}]*\}")
 
 
@@ -66,5 +67,7 @@ def _is_math(inner: str, *, dollars: bool) -> bool:
         if depth < 0:
             return False
     if depth:
+        return False
+    if dollars and _PRICE.match(inner):
         return False
     return not (dollars and _WORDS.search(_TEXT_ARGUMENT.sub("", inner)))

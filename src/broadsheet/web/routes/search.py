@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi import Query as Param
@@ -16,6 +17,7 @@ from broadsheet.papers.library import Library
 from broadsheet.papers.query import Query, filter_text, parse
 from broadsheet.papers.results import SearchPage
 from broadsheet.papers.search.ranking import DEPTH
+from broadsheet.runtime import models
 from broadsheet.web.pages import LIST_TWINS, Answer, Document, page, site_of, to_json
 from broadsheet.web.paging import Pages, page_number
 from broadsheet.web.presenters import present_hit
@@ -107,7 +109,7 @@ def search(
     )
 
 
-@page(router, "/author/{name}", twins=LIST_TWINS, shape=SearchPage)
+@page(router, "/author/{name:path}", twins=LIST_TWINS, shape=SearchPage)
 def author(
     request: Request,
     library: Library,
@@ -124,7 +126,7 @@ def author(
     )
 
 
-@page(router, "/cat/{name}", twins=LIST_TWINS, shape=SearchPage)
+@page(router, "/cat/{name:path}", twins=LIST_TWINS, shape=SearchPage)
 def category(
     request: Request,
     library: Library,
@@ -141,7 +143,7 @@ def category(
     )
 
 
-@page(router, "/venue/{name}", twins=LIST_TWINS, shape=SearchPage)
+@page(router, "/venue/{name:path}", twins=LIST_TWINS, shape=SearchPage)
 def venue(
     request: Request,
     library: Library,
@@ -193,7 +195,7 @@ def _found(request: Request, library: Library, scope: Scope, ask: Ask) -> Answer
         "sorts": sorted(SORTS, key=lambda item: item[0] != scope.sort),
         "heading": scope.name,
         "heading_kind": scope.kind,
-        "form_action": request.url.path,
+        "form_action": quote(request.url.path),
         "examples": EXAMPLES,
     }
     if not text and not everything:
@@ -227,7 +229,7 @@ def _found(request: Request, library: Library, scope: Scope, ask: Ask) -> Answer
             "pages": pages,
             "mode_used": _mode_used(result, mode),
             "dropped": [] if result.hits else _wider(query, mode),
-            "rerank_address": _rerank_address(request, result, ask),
+            "rerank_address": _rerank_address(request, library, result, ask),
         },
     )
 
@@ -284,8 +286,10 @@ def _wider(query: Query, mode: str) -> list[tuple[str, str]]:
     return [(f"without {part}", _ask_address(query.removing(part), mode, "")) for part in parts]
 
 
-def _rerank_address(request: Request, result: SearchPage, ask: Ask) -> str:
-    if ask.rerank or not result.hits or request.url.path != "/search" or ask.page != 1:
+def _rerank_address(request: Request, library: Library, result: SearchPage, ask: Ask) -> str:
+    """Return where the best papers are read again by a slower model; "" where that is no use."""
+    useful = result.hits and result.sort == "best" and ask.q and ask.page == 1 and not ask.rerank
+    if not useful or request.url.path != "/search" or not models.reranker(library.home):
         return ""
     url = request.url.include_query_params(rerank=1)
     return f"{url.path}?{url.query}"

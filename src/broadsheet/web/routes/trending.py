@@ -103,7 +103,7 @@ def read_window(text: str) -> int:
 
 def formula_lines(formula: Formula) -> list[str]:
     """Return what is printed about a formula: itself, its weights, its note, its source."""
-    lines = [formula.text]
+    lines = [sentence.rstrip(".") + "." for sentence in formula.text.split(". ")]
     if formula.weights:
         weights = ", ".join(f"{name} {value:g}" for name, value in formula.weights.items())
         lines.append(f"Weights: {weights}.")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-TODAY = "2025-09-02"
+from broadsheet.papers.live import FetchReport, Limits, fetch
+from broadsheet.papers.store import Store
+
+TODAY, YESTERDAY = "2025-09-02", "2025-09-01"
 NOW = 1756800000.0  # 2025-09-02T08:00:00Z
 
 
@@ -39,6 +43,14 @@ class Request:
     path: str
     query: dict[str, str]
     agent: str
+
+    @property
+    def day(self) -> str:
+        """The day that is asked for."""
+        if "date" in self.query:
+            return self.query["date"]
+        compact = self.query["search_query"].split("[")[1][:8]
+        return f"{compact[:4]}-{compact[4:6]}-{compact[6:8]}"
 
 
 class Server:
@@ -81,7 +93,7 @@ class Server:
                 except OSError:
                     self.close_connection = True  # the client has gone
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 return
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -155,7 +167,7 @@ def daily() -> Callable[..., bytes]:
 def write_atom(
     day: str, count: int, *, first: int = 0, total: int | None = None, extra: str = ""
 ) -> bytes:
-    total = first + count if total is None else total
+    total = count if total is None else total
     entries = "".join(
         f"""<entry><id>http://arxiv.org/abs/2509.{number:05d}v1</id>
         <title>Paper number {number}</title><updated>{day}T10:00:00Z</updated>
@@ -196,13 +208,40 @@ def write_daily(day: str, count: int, *, first: int = 0, upvotes: int = 3) -> by
 
 
 @pytest.fixture
-def wait_until() -> Callable[[Callable[[], bool]], None]:
-    """Wait for something that another thread does."""
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
 
-    def wait(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 5
-        while not condition() and time.monotonic() < end:
-            time.sleep(0.01)
-        assert condition()
 
-    return wait
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    with Store.open(home, create=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ask(store: Store, home: Path, server: Server, clock: Clock) -> Callable[..., FetchReport]:
+    """Fetch from the server, since yesterday, with the clock that passes while sleeping."""
+
+    def run(*names: str, since: str = YESTERDAY, **more: Any) -> FetchReport:
+        settings: dict[str, Any] = {
+            "limits": Limits(answer_s=5, read_s=5, connect_s=2, patience_s=30),
+            "clock": clock,
+            "sleep": clock.sleep,
+            "jitter": lambda: 1.0,
+            "base_urls": {"arxiv": server.url + "/arxiv", "huggingface": server.url + "/hf"},
+        }
+        return fetch(store, home, names, since=since, **(settings | more))
+
+    return run
+
+
+@pytest.fixture
+def good(server: Server) -> None:
+    """Two papers of each day from each source, other ones each day."""
+
+    def answer(request: Request) -> Reply:
+        first = int(request.day[-2:]) * 10
+        write = write_daily if request.path.endswith("/hf") else write_atom
+        return Reply(body=write(request.day, 2, first=first))
+
+    server.answer = answer

@@ -55,7 +55,14 @@ def test_it_is_read_back_as_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"{}", b'{"done": 3}', b"\xff", b'{"question":"","host":"","last_try":""}'],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"done": 3}',
+        b"\xff",
+        b'{"question":"","last_good":"x","host":"","last_try":"","why":"","done":{},"failures":{}}',
+    ],
 )
 def test_a_damaged_file_is_a_source_never_asked(tmp_path: Path, content: bytes) -> None:
     path = memory.path_of(tmp_path, "arxiv")

@@ -70,7 +70,9 @@ def test_chained_mergers_keep_the_earliest_id(store: Any, tell: Any) -> None:
     for key in ("a", "b", "c"):
         store.add([tell(ids={"s2": key}, title=key)])
     store.add([tell(ids={"s2": "b", "openalex": "x"}), tell(ids={"s2": "c", "openalex": "x"})])
-    store.add([tell(ids={"s2": "a", "doi": "10.1234/d"}), tell(ids={"doi": "10.1234/d", "s2": "b"})])
+    store.add(
+        [tell(ids={"s2": "a", "doi": "10.1234/d"}), tell(ids={"doi": "10.1234/d", "s2": "b"})]
+    )
     expected = work_id_for("s2:a")
     assert ids(store) == [expected]
     assert {store.work(work_id_for(f"s2:{key}")).id for key in "abc"} == {expected}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def test_batches_do_not_matter(
     with fresh() as whole, fresh() as parts:
         whole.add(told)
         edges = [0, *sorted(cuts), len(told)]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             parts.add(told[start:end])
         assert canonical_state(whole) == canonical_state(parts)
 
