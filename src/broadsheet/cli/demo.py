@@ -184,7 +184,6 @@ def _publish(library: Library) -> None:
 
 def _summarise(library: Library) -> None:
     counts = library.store.counts()
-    published = {day for day, _, _ in library.store.edition_days()}
-    typer.echo(
-        f"{counts.works:,} papers in {len(published):,} editions, all in the folder {library.home}"
-    )
+    published = len({day for day, _, _ in library.store.edition_days()})
+    editions = f"{published:,} edition{'s' * (published != 1)}"
+    typer.echo(f"{counts.works:,} papers in {editions}, all in the folder {library.home}")

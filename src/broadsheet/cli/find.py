@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from broadsheet.cli.options import Home, Json, Limit, examples, open_library, verbs
-from broadsheet.cli.output import Table, emit, note
-from broadsheet.cli.rows import HIT_COLUMNS, SHOWN_OF_HIT, hit_row
+from broadsheet.cli.output import emit, note
+from broadsheet.cli.rows import hit_table
 
 app = verbs()
 
@@ -71,8 +71,7 @@ def search(
         )
     for sentence in page.notes:
         note(sentence)
-    shown = (*SHOWN_OF_HIT, "why") if explain else SHOWN_OF_HIT
-    emit(page, Table(HIT_COLUMNS, [hit_row(hit) for hit in page.hits], shown), as_json=as_json)
+    emit(page, hit_table(page.hits, explain=explain), as_json=as_json)
     _tell_size(len(page.hits), page.total, offset)
 
 
@@ -93,7 +92,7 @@ def related(
     """List papers with a similar text."""
     with open_library(home) as library:
         hits = library.related(library.find(reference).id, limit=limit)
-    emit(hits, Table(HIT_COLUMNS, [hit_row(hit) for hit in hits], SHOWN_OF_HIT), as_json=as_json)
+    emit(hits, hit_table(hits), as_json=as_json)
     _end_empty(hits)
 
 

@@ -36,7 +36,12 @@ def emit(data: object, table: Table, *, as_json: bool) -> None:
     if as_json:
         _write(_to_json(data))
     elif sys.stdout.isatty():
-        _print_columns(table)
+        from broadsheet.cli.columns import table_in_columns
+
+        shown = table.shown or table.columns
+        places = [table.columns.index(name) for name in shown]
+        rows = [[_on_screen(row[place]) for place in places] for row in table.rows]
+        _write(table_in_columns(shown, rows))
     else:
         _write(to_tsv(table))
 
@@ -50,14 +55,9 @@ def emit_fields(data: Mapping[str, object], *, as_json: bool) -> None:
     if not sys.stdout.isatty():
         _write(to_tsv(Table(("field", "value"), rows)))
         return
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
+    from broadsheet.cli.columns import fields_in_columns
 
-    grid = Grid.grid(padding=(0, 2))
-    for key, value in rows:
-        grid.add_row(Text(key, style="bold"), Text(_CONTROL.sub(" ", _plain(value, short=True))))
-    Console().print(grid)
+    _write(fields_in_columns([(key, _on_screen(value)) for key, value in rows]))
 
 
 def emit_text(text: str, data: object, *, as_json: bool) -> None:
@@ -122,23 +122,5 @@ def _write(text: str) -> None:
     sys.stdout.write(text)
 
 
-def _print_columns(table: Table) -> None:
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    shown = table.shown or table.columns
-    places = [table.columns.index(name) for name in shown]
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in shown:
-        wide = name in ("title", "reason", "why", "value", "description", "detail", "authors")
-        grid.add_column(
-            name,
-            no_wrap=name != "why",
-            overflow="ellipsis" if wide else "fold",
-            ratio={"title": 4, "why": 3}.get(name, 2) if wide else None,
-            justify="right" if name in ("rank", "score", "papers", "count") else "left",
-        )
-    for row in table.rows:
-        grid.add_row(*(Text(_CONTROL.sub(" ", _plain(row[place], short=True))) for place in places))
-    Console().print(grid)
+def _on_screen(value: object) -> str:
+    return _CONTROL.sub(" ", _plain(value, short=True))

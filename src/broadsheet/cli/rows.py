@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from broadsheet.cli.output import Table
+
 if TYPE_CHECKING:
     from broadsheet.papers.model import Work
     from broadsheet.papers.results import EditionEntry, Hit, ScorePart
 
-WORK_COLUMNS = ("id", "date", "title", "authors", "categories", "venue", "arxiv", "doi", "acl")
+WORK_COLUMNS = (
+    "id",
+    "date",
+    "title",
+    "authors",
+    "categories",
+    "venue",
+    "arxiv",
+    "doi",
+    "acl",
+    "flags",
+)
 HIT_COLUMNS = ("rank", "score", *WORK_COLUMNS, "why")
 SHOWN_OF_HIT = ("rank", "id", "date", "title", "authors")
 ENTRY_COLUMNS = ("rank", "score", "section", "id", "title", "why")
@@ -28,7 +41,15 @@ def work_row(work: Work) -> list[object]:
         work.ids.get("arxiv", ""),
         work.ids.get("doi", ""),
         work.ids.get("acl", ""),
+        sorted(work.flags),
     ]
+
+
+def hit_table(hits: Sequence[Hit], *, explain: bool = False) -> Table:
+    """Return hits as a table; a terminal shows flags (withdrawn, retracted) where there are any."""
+    flagged = ("flags",) * any(hit.work.flags for hit in hits)
+    shown = (*SHOWN_OF_HIT, *flagged, *(("why",) * explain))
+    return Table(HIT_COLUMNS, [hit_row(hit) for hit in hits], shown)
 
 
 def hit_row(hit: Hit) -> list[object]:

@@ -54,7 +54,7 @@ def download(url: str, target: Path, progress: Progress, *, sha256: str = "") ->
     partial = target.with_name(target.name + ".part")
     target.parent.mkdir(parents=True, exist_ok=True)
     have = partial.stat().st_size if partial.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     hint = "run the same command again, it resumes; or choose another --mirror"
     timeout = httpx.Timeout(30.0, connect=10.0)
     try:
@@ -86,7 +86,7 @@ def _write_stream(answer: httpx.Response, partial: Path, have: int, progress: Pr
     advance = progress.start(f"downloading {partial.stem}", total, "bytes")
     advance(have)
     with partial.open("ab" if resumed else "wb") as handle:
-        for block in answer.iter_bytes(_BLOCK):
+        for block in answer.iter_raw():
             have += len(block)
             if have > MAX_BYTES:
                 raise BadInput("the file is larger than any model we know", received=answer.url)

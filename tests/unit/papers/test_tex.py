@@ -62,15 +62,17 @@ class _Tags(html.parser.HTMLParser):
         self.shown += data
 
 
-ALLOWED_TAGS = set(
+TAG_NAMES = (
     "em strong code math mrow mi mn mo ms mtext mspace msup msub msubsup munder mover munderover "
     "mmultiscripts mprescripts none mfrac msqrt mroot mtable mtr mtd mpadded mphantom menclose "
-    "mstyle".split()
+    "mstyle"
 )
-ALLOWED_ATTRIBUTES = set(
+ALLOWED_TAGS = frozenset(TAG_NAMES.split())
+ATTRIBUTE_NAMES = (
     "display stretchy fence separator form accent mathvariant linethickness accentunder "
-    "columnalign".split()
+    "columnalign"
 )
+ALLOWED_ATTRIBUTES = frozenset(ATTRIBUTE_NAMES.split())
 
 
 def looked_at(made: str) -> _Tags:

@@ -124,19 +124,13 @@ def static_folder(make_folder: Callable[..., Path], table: npt.NDArray[np.float3
 
 
 @pytest.fixture
-def bert_folder(
-    make_folder: Callable[..., Path], weights: Weights, shape: BertShape
-) -> Path:
+def bert_folder(make_folder: Callable[..., Path], weights: Weights, shape: BertShape) -> Path:
     """A transformer in plain operators, with batches of one length."""
     artefact = Artefact(
         id="tiny-bert", kind="onnx", dim=DIM, max_tokens=12, prompts={"query": "q "}
     )
-    variant = Variant(
-        name="float32", runtime="onnxruntime", file="model.onnx", equal_lengths=True
-    )
-    return make_folder(
-        "tiny-bert", build_bert(weights, shape, style="plain"), artefact, variant
-    )
+    variant = Variant(name="float32", runtime="onnxruntime", file="model.onnx", equal_lengths=True)
+    return make_folder("tiny-bert", build_bert(weights, shape, style="plain"), artefact, variant)
 
 
 @pytest.fixture

@@ -9,9 +9,7 @@ LENGTHS = st.lists(st.integers(0, 60), max_size=60)
 
 
 @given(LENGTHS, st.integers(1, 200), st.booleans())
-def test_each_text_once_and_within_the_budget(
-    lengths: list[int], budget: int, equal: bool
-) -> None:
+def test_each_text_once_and_within_the_budget(lengths: list[int], budget: int, equal: bool) -> None:
     batches = plan_batches(lengths, budget, equal=equal)
     assert sorted(position for batch in batches for position in batch) == list(range(len(lengths)))
     for batch in batches:

@@ -109,9 +109,7 @@ def scoring_graph() -> bytes:
     return graph.to_bytes()
 
 
-def test_cross_encoder_scores_in_order(
-    make_folder: Callable[..., Path], bert_folder: Path
-) -> None:
+def test_cross_encoder_scores_in_order(make_folder: Callable[..., Path], bert_folder: Path) -> None:
     artefact = Artefact(id="scores", kind="cross-encoder", dim=1, pooling="none", max_tokens=12)
     variant = Variant(name="as-shipped", runtime="onnxruntime", file="model.onnx")
     folder = make_folder("scores", scoring_graph(), artefact, variant)

@@ -46,13 +46,19 @@ def web_home(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture
-def client(web_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """A reader on the day of the last papers; does not follow redirects."""
-    monkeypatch.setenv("BROADSHEET_NOW", f"{TODAY}T12:00:00+00:00")
+@pytest.fixture(scope="session")
+def reader(web_home: Path) -> Iterator[TestClient]:
+    """A reader that does not follow redirects."""
     app = create_app(web_home)
-    with TestClient(app, base_url=ADDRESS, follow_redirects=False) as reader:
-        yield reader
+    with TestClient(app, base_url=ADDRESS, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def client(reader: TestClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    """The reader on the day of the last papers."""
+    monkeypatch.setenv("BROADSHEET_NOW", f"{TODAY}T12:00:00+00:00")
+    return reader
 
 
 @pytest.fixture

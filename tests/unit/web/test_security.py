@@ -1,4 +1,4 @@
-"""What must never happen: foreign hosts and origins, live markup from records, leaked tracebacks."""
+"""What must never happen: foreign hosts and origins, live markup, leaked tracebacks."""
 
 from __future__ import annotations
 

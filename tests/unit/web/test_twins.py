@@ -90,8 +90,11 @@ def _is_list(content: bytes) -> None:
     assert isinstance(json.loads(content), list)
 
 
-def _is_text(content: bytes) -> None:
-    assert content.decode("utf-8").count("<") <= content.count(b">")
+def _begins(mark: bytes) -> Callable[[bytes], None]:
+    def check(content: bytes) -> None:
+        assert not content or content.startswith(mark)
+
+    return check
 
 
 CHECKS: dict[str, Callable[[bytes], None]] = {
@@ -100,9 +103,9 @@ CHECKS: dict[str, Callable[[bytes], None]] = {
     "feed.json": _is_json_feed,
     "json": _is_ours,
     "csl.json": _is_list,
-    "bib": _is_text,
-    "ris": _is_text,
-    "md": _is_text,
+    "bib": _begins(b"@"),
+    "ris": _begins(b"TY  - "),
+    "md": _begins(b"- "),
 }
 
 SHAPES: list[tuple[str, Any]] = [

@@ -251,7 +251,7 @@ class _Visit:
             limits=self.limits,
             now=now,
             limit_s=min(self.limits.answer_s, left),
-            limit_kind=Kind.FAILING,
+            limit_kind=Kind.OURS if left < self.limits.answer_s else Kind.FAILING,
         )
 
     def _wait_until_open(self, gate: Gate, trouble: Trouble) -> None:

@@ -45,6 +45,10 @@ class AclAnthology:
             if tag.name == "!":
                 yield _reject(origin, tag.start, "a document type or entity is declared; refused")
                 return
+            if tag.name in ("collection", "volume") and opened is not None:
+                yield _reject(origin, opened.start, f"a {opened.name} that does not end")
+                opened = None
+                cutter.keep_from(-1)
             if tag.name == "collection":
                 ended = tag.kind == "end"
                 collection = tag.attributes.get("id", "")[:100] if not ended else ""

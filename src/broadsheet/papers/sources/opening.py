@@ -278,14 +278,15 @@ def _open_member(
 ) -> Iterator[OpenedInput | Reject]:
     name = f"{origin.name}!{member.filename}"
     refusal = _refuse(member)
+    place = max(member.header_offset, 0)  # A damaged directory can say anything.
     if refusal:
-        yield _reject(name, member.header_offset, refusal)
+        yield _reject(name, place, refusal)
         return
     inside = Origin(name=name, date=origin.date, modified=origin.modified)
     try:
         handle = archive.open(member)
     except (*_DAMAGE, RuntimeError, NotImplementedError, KeyError) as error:
-        yield _reject(name, member.header_offset, f"can't be opened ({_words(error)})")
+        yield _reject(name, place, f"can't be opened ({_words(error)})")
         return
     with handle:
         yield from _open_stream(handle, inside, member.file_size)  # type: ignore[arg-type]

@@ -52,7 +52,9 @@ def test_throttles_without_a_time_are_waited_out_then_given_up(
 
 
 @pytest.mark.usefixtures("good")
-def test_a_short_throttle_is_waited_out(ask: Any, server: Any, reply: Any, clock: Any) -> None:
+def test_a_short_throttle_is_waited_out_and_forgotten(
+    ask: Any, server: Any, reply: Any, clock: Any, home: Path
+) -> None:
     answer = server.answer
     server.answer = lambda request: (
         reply(status=503, headers={"Retry-After": "7"})
@@ -62,6 +64,8 @@ def test_a_short_throttle_is_waited_out(ask: Any, server: Any, reply: Any, clock
     report = only(ask("arxiv"))
     assert (report.state, report.requests, report.new_works) == ("complete", 3, 4)
     assert clock.slept[0] == pytest.approx(7, abs=0.1)
+    (gate,) = (home / "fetch").glob("127.0.0.1*.json")
+    assert json.loads(gate.read_text())["strikes"] == 0
 
 
 @pytest.mark.usefixtures("good")
@@ -178,6 +182,15 @@ def test_totals_that_promise_too_much_leave_the_day_open_but_keep_the_papers(
     remembered = json.loads((home / "fetch" / "source-arxiv.json").read_text())
     assert list(remembered["done"]) == [YESTERDAY]
     assert remembered["failures"] == {TODAY: 1}
+
+
+def test_a_server_that_sends_one_page_again_and_again_is_noticed(
+    ask: Any, server: Any, reply: Any, atom: Any
+) -> None:
+    server.replies(reply(body=atom(TODAY, 200, total=900)))
+    report = only(ask("arxiv", since=TODAY))
+    assert (report.state, report.requests, report.new_works) == ("late", 4, 200)
+    assert report.why == "sent the same papers again instead of the next ones, at 2025-09-02"
 
 
 def test_a_refused_question_is_not_repeated(
