@@ -2,7 +2,8 @@
 
 Nothing here is measured: papers have a latent quality, votes come at a rate that decays, follows
 the time of day and slows at weekends, papers are listed at different hours, and categories differ
-in how many readers they have. Snapshots are taken at the end of each day.
+in how many readers they have. How fast interest really decays is not known, so every seed draws
+its own half-life, between one and four days. Snapshots are taken at the end of each day.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def simulate(seed: int, days: int, *, burst_effect: float) -> dict[str, list[Pap
     generator = np.random.default_rng(seed)
     taste = generator.normal(0, 0.7, _TOPICS)
     burst_left = np.zeros(_TOPICS, np.int64)
-    moment, result = date(2030, 1, 7), {}
+    half_life_hours = 24 * 2 ** generator.uniform(0, 2)
+    moment = date(2030, 1, 7)
+    result: dict[str, list[Paper]] = {}
     while len(result) < days:
         if moment.weekday() < 5:
             starts = generator.random(_TOPICS) < 0.015
@@ -85,7 +88,14 @@ def simulate(seed: int, days: int, *, burst_effect: float) -> dict[str, list[Pap
             weights = np.exp(taste) * np.where(burst_left > 0, 6.0, 1.0)
             day = moment.isoformat()
             result[day] = [
-                _paper(generator, f"{day}-{number:03d}", moment, weights, burst_left, burst_effect)
+                _paper(
+                    generator,
+                    f"{day}-{number:03d}",
+                    moment,
+                    weights,
+                    burst_effect * (burst_left > 0),
+                    half_life_hours,
+                )
                 for number in range(max(6, int(generator.normal(22, 6))))
             ]
         moment += timedelta(days=1)
@@ -97,19 +107,19 @@ def _paper(
     name: str,
     moment: date,
     weights: Floats,
-    burst_left: npt.NDArray[np.int64],
-    burst_effect: float,
+    topic_gain: Floats,
+    half_life_hours: float,
 ) -> Paper:
     topic = int(generator.choice(_TOPICS, p=weights / weights.sum()))
     category = int(generator.choice(3, p=_CATEGORY_SHARE))
     quality = float(generator.normal())
     rate = 2.2 + 0.9 * quality + _CATEGORY_READERS[category]
-    rate += burst_effect * float(burst_left[topic] > 0)
+    rate += float(topic_gain[topic])
     own = generator.choice(_WORDS_PER_TOPIC, 6, replace=False)
     common = generator.choice(_COMMON_WORDS, 10, replace=False)
     text = " ".join([f"t{topic}w{word}" for word in own] + [f"plain{word}" for word in common])
     hour = float(generator.choice([0, 2, 7, 14, 20], p=[0.35, 0.2, 0.15, 0.15, 0.15]))
-    shape = _daily_shares(moment, hour)
+    shape = _daily_shares(moment, hour, half_life_hours)
     stars = None
     if generator.random() < 0.3:
         growth = generator.poisson(np.exp(rate - 0.5 + 0.5 * generator.normal()) * shape)
@@ -127,13 +137,13 @@ def _paper(
     )
 
 
-def _daily_shares(moment: date, listed_hour: float) -> Floats:
+def _daily_shares(moment: date, listed_hour: float, half_life_hours: float) -> Floats:
     """Return the share of a paper's interest that falls into each of its days."""
     hours = np.arange(24 * FOLLOWED_DAYS, dtype=np.float64)
     age = hours - listed_hour
-    decay = np.where(age >= 0, 2.0 ** (-np.maximum(age, 0) / 36), 0.0)
+    decay = np.where(age >= 0, 2.0 ** (-np.maximum(age, 0) / half_life_hours), 0.0)
     diurnal = 1 + 0.6 * np.sin(2 * np.pi * (hours % 24 - 8) / 24)
     weekday = (moment.weekday() + hours // 24) % 7
     shares = decay * diurnal * np.where(weekday >= 5, 0.5, 1.0)
-    per_day: Floats = shares.reshape(FOLLOWED_DAYS, 24).sum(axis=1) / 50
+    per_day: Floats = shares.reshape(FOLLOWED_DAYS, 24).sum(axis=1) / (1.44 * half_life_hours)
     return per_day

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
+
 from _report import DATA, ROOT, write_report
 
 FEEDS = ("hf-daily-papers/daily-2024.jsonl.zst", "hf-daily-papers/daily-2025.jsonl.zst")
@@ -50,16 +51,22 @@ def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
 
 def worker(home: Path, inputs: list[str]) -> dict[str, Any]:
     """Measure one home from nothing, in this process."""
-    from broadsheet.papers.ingest import ingest
+    from broadsheet.papers.ingest import IngestReport, ingest
     from broadsheet.papers.library import Library
     from broadsheet.papers.store import canonical_state
 
     with Library(home, create=True) as library:
         store = library.store
         report, first = timed(lambda: ingest(store, inputs))
-        _, indexing = timed(library.refresh)
+        _, indexing = timed(lambda: library.refresh())
         state, revision = canonical_state(store), store.revision
-        again, second = timed(lambda: (ingest(store, inputs), library.refresh())[0])
+
+        def repeat() -> IngestReport:
+            repeated = ingest(store, inputs)
+            library.refresh()
+            return repeated
+
+        again, second = timed(repeat)
         counts = store.counts()
         return {
             "parse_and_store": first,

@@ -48,7 +48,9 @@ def make_corpus(folder: Path, papers: int, days: int) -> list[Path]:
     """Write three overlapping files in real shapes; the same arguments give the same bytes."""
     chance = random.Random(7)
     topics, words = TOPICS.split(), TEXT.split()
-    listings, proceedings, entries = [], [], []
+    listings: list[dict[str, Any]] = []
+    proceedings: list[dict[str, Any]] = []
+    entries: list[str] = []
     for number in range(papers):
         topic = chance.choice(topics)
         day = FIRST_DAY + timedelta(days=number * days // papers)
@@ -56,17 +58,17 @@ def make_corpus(folder: Path, papers: int, days: int) -> list[Path]:
         authors = [f"{chance.choice('ABC')}. {name}" for name in chance.sample(topics, 3)]
         abstract = " ".join(chance.choice([topic, *words]) for _ in range(150))
         key = f"{day:%y%m}.{number:05}"
-        listing = {"day": day.isoformat(), "id": key, "title": title, "authors": authors}
-        listing |= {"abstract": abstract, "published": day.isoformat(), "upvotes": number % 40}
+        paper: dict[str, Any] = {"title": title, "authors": authors, "abstract": abstract}
+        listing = {"day": day.isoformat(), "id": key, **paper, "upvotes": number % 40}
+        listing["published"] = day.isoformat()
         listings.append(listing)
         if number % 9 == 0:
             later = (day + timedelta(days=1)).isoformat()
             listings.append(listing | {"day": later, "upvotes": number % 40 + 5})
         if number % 4 == 0:
-            paper = {"id": f"2025.acl-long.{number}", "title": title, "authors": authors}
             # Every second one differs in its title: only the bibliography shows they are one.
             paper["title"] = title if number % 8 else f"{title}, revisited"
-            paper |= {"year": 2025, "month": "July", "venue": ["acl"], "abstract": abstract}
+            paper |= {"id": f"2025.acl-long.{number}", "year": 2025, "venue": ["acl"]}
             proceedings.append(paper | {"url": f"https://aclanthology.org/2025.acl-long.{number}"})
         if number % 16 == 0:
             entries.append(
@@ -201,7 +203,7 @@ def drill(options: argparse.Namespace) -> dict[str, Any]:
         inputs = make_corpus(folder, options.papers, options.days)
         shared = Drill(folder, inputs, options.model)
         with ThreadPoolExecutor(options.parallel) as pool:
-            undisturbed = list(pool.map(lambda _: shared.run(shared.new_home()), range(3)))
+            undisturbed = list(pool.map(lambda _: shared.run(shared.new_home()), range(2)))
             shared.expected = undisturbed[0]
             if any(run[name] != shared.expected[name] for run in undisturbed for name in COMPARED):
                 raise SystemExit("undisturbed runs differ from each other")
@@ -247,7 +249,7 @@ def main() -> None:
     print(json.dumps(results, indent=1))
     if not options.no_report:
         write_report(
-            "kill_drill", results, spread="kills spread evenly over one run; 3 undisturbed runs"
+            "kill_drill", results, spread="kills spread evenly over one run; 2 undisturbed runs"
         )
     if results["equal"] != results["kills"]:
         raise SystemExit(1)

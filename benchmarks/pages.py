@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from _report import ROOT, write_report
 
+from _report import ROOT, write_report
 from broadsheet.papers.library import Library
 
 #: Addresses of each kind.

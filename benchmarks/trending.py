@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from _arrivals import FOLLOWED_DAYS, Paper, simulate
 from _rank_scores import Floats, interval, measure, spearman, table
 from _report import DATA, write_report
-
 from broadsheet.papers import editions, trending
 from broadsheet.papers.calendar import Axis
 from broadsheet.papers.embedding import text_of
@@ -61,6 +61,7 @@ class Feeds:
             self.vectors = encoder.encode([text_of(work) for work in works])
 
     def scorers(self) -> dict[str, Scorer]:
+        """Return the methods by name; a name that begins with "reference" is no rival."""
         generator = np.random.default_rng(11)
         found: dict[str, Scorer] = {
             "random": lambda day, works, around: generator.random(len(works)),
@@ -79,6 +80,7 @@ class Feeds:
         return found
 
     def burst(self, day: str, works: Sequence[Work], around: Sequence[Work]) -> Floats:
+        """Return the z that the editions use."""
         axis = Axis((work.day for work in around), day)
         found = bursts(works, around, axis, self.shelf.terms)
         return np.array([item.z or 0.0 for item in found])
@@ -181,7 +183,8 @@ def _continues(feeds: Feeds, works: Sequence[Work], ages: np.ndarray, today: int
     space = TopicSpace([feeds.shelf.terms(work) for work in works])
     recent = (ages >= 0) & (ages < RECENT_DAYS)
     base, later = ages >= RECENT_DAYS, ages < 0
-    now, then = [], []
+    now: list[float] = []
+    then: list[float] = []
     for paper in np.flatnonzero(ages == 0)[:today]:
         similar = space.similarities(int(paper))
         past = np.where(later, -1, similar)

@@ -1,84 +1,131 @@
-"""The program as a user runs it: a new process, its own home, what it printed and how it ended."""
+"""A served library of invented papers, and a real browser to read it with."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvicorn
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
-Run = Callable[..., subprocess.CompletedProcess[str]]
+from broadsheet.papers import editions
+from broadsheet.papers.ingest import ingest
+from broadsheet.papers.library import Library
+from broadsheet.web.app import create_app
+from broadsheet.web.server import address_of, listen
 
-
-def environment(home: Path, **extra: str) -> dict[str, str]:
-    """Return the environment of a run: our sources, this home, a frozen clock."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BROADSHEET_")}
-    return {
-        **kept,
-        "PYTHONPATH": str(SOURCE),
-        "BROADSHEET_HOME": str(home),
-        "BROADSHEET_NOW": "2025-09-03T08:00:00+00:00",
-        **extra,
-    }
-
-
-@pytest.fixture(name="environment")
-def make_environment() -> Callable[..., dict[str, str]]:
-    """How to make the environment of a process."""
-    return environment
+TODAY = "2025-09-02"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home that does not exist yet."""
-    return tmp_path / "home"
+def find_browser() -> str:
+    """Return the path of a Chromium: `BROADSHEET_BROWSER`, else one on the path, else ""."""
+    named = os.environ.get("BROADSHEET_BROWSER")
+    return named or next((path for name in _NAMES if (path := shutil.which(name))), "")
 
 
-@pytest.fixture
-def broadsheet(home: Path) -> Run:
-    """Run the program in `home`: broadsheet("search", "maps", stdin=..., env={...})."""
+#: Looked up before tests clean the environment.
+BROWSER = find_browser()
 
-    def run(
-        *arguments: object, stdin: str | bytes = "", env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "broadsheet", *map(str, arguments)],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            env=environment(home, **(env or {})),
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
 
-    return run
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server."""
+
+    address: str
+    library: Library
 
 
 @pytest.fixture(scope="session")
-def sample_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the bundled sample, loaded once; don't write to it."""
-    from broadsheet.papers.sample import sample_path
-
-    folder = tmp_path_factory.mktemp("sample") / "home"
-    subprocess.run(
-        [sys.executable, "-m", "broadsheet", "ingest", str(sample_path())],
-        env=environment(folder),
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    return folder
+def server(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The invented papers, served with the background work running."""
+    home = tmp_path_factory.mktemp("e2e") / "home"
+    with Library(home, create=True) as library:
+        ingest(library.store, [str(golden / "web")])
+        editions.publish_all(library.store, TODAY)
+        library.refresh()
+    app = create_app(home, background=True)
+    with listen("127.0.0.1", 0) as listener:
+        config = uvicorn.Config(app, log_level="warning", access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield Served(address_of(listener, "127.0.0.1").rstrip("/"), app.state.site.library)
+        finally:
+            server.should_exit = True
+            thread.join(30)
 
 
 @pytest.fixture
-def loaded(sample_home: Path, home: Path, broadsheet: Run) -> Run:
-    """Run the program in a home of one's own that holds the sample."""
-    shutil.copytree(sample_home, home)
-    return broadsheet
+def served(server: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
+    """The server, on a fixed day."""
+    monkeypatch.setenv("BROADSHEET_NOW", f"{TODAY}T12:00:00+00:00")
+    return server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, or a skip that is counted."""
+    if not BROWSER:
+        pytest.skip("no Chromium here (set BROADSHEET_BROWSER)")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=list(FLAGS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, served: Served) -> Iterator[Callable[..., Any]]:
+    """Open a page in a fresh context; at the end, nothing may have gone wrong in it.
+
+    What the browser complains about (errors of scripts, refused by the policy, requests that leave
+    this machine) fails the test.
+    """
+    contexts, complaints = [], []
+
+    def opened(path: str, *, strict: bool = True, **options: Any) -> Any:
+        options.setdefault("viewport", {"width": 1280, "height": 900})
+        context = browser.new_context(base_url=served.address, **options)
+        contexts.append(context)
+        page = context.new_page()
+        if strict:
+            page.on("pageerror", lambda error: complaints.append(f"{path}: {error}"))
+            page.on(
+                "console",
+                lambda told: (
+                    complaints.append(f"{path}: {told.text}")
+                    if told.type in {"error", "warning"}
+                    else None
+                ),
+            )
+            page.on(
+                "request",
+                lambda asked: (
+                    complaints.append(f"{path} asks {asked.url}")
+                    if not asked.url.startswith((served.address, "data:"))
+                    else None
+                ),
+            )
+        page.goto(path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []

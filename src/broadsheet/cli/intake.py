@@ -193,7 +193,7 @@ def _reject_table(found: Sequence[Reject]) -> Table:
 
 
 def _end_ingest(report: IngestReport) -> None:
-    """Say what was rejected, and end with the exit code that fits.
+    """End with the exit code that fits when something was rejected, naming the first.
 
     Raises:
         PartialResult: Some input was rejected, the rest was good.
@@ -202,17 +202,15 @@ def _end_ingest(report: IngestReport) -> None:
     total = report.total
     if not total.rejected:
         return
-    for item in report.rejects[:5]:
-        note(f"rejected: {item.origin}, {item.unit} {item.offset:,}: {item.reason}")
-    if total.rejected > 5:
-        note(f"and {total.rejected - 5:,} more")
-    good = total.new + total.known
-    hint = "broadsheet rejects" if good and not report.dry_run else ""
-    what = f"{total.rejected:,} of {total.rejected + good:,} pieces of input could not be read"
-    if good:
-        raise PartialResult(what + "; the rest is kept" * (not report.dry_run), hint=hint)
     first = report.rejects[0]
-    raise BadInput("nothing could be read", received=f"{first.origin}: {first.reason}", hint=hint)
+    received = f"{first.origin}, {first.unit} {first.offset:,}: {first.reason}"
+    hint = "" if report.dry_run else "broadsheet rejects"
+    good = total.new + total.known
+    if not good:
+        raise BadInput("nothing could be read", received=received, hint=hint)
+    pieces = f"{total.rejected:,} piece{'s' * (total.rejected != 1)}"
+    kept = "" if report.dry_run else "; the rest is kept"
+    raise PartialResult(f"{pieces} of input could not be read{kept}", received=received, hint=hint)
 
 
 def _end_fetch(report: FetchReport) -> None:

@@ -24,7 +24,7 @@ from broadsheet.runtime.bert_graph import BertShape, build_bert
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"a b c d e f g h i j k l m n o p q r s t".split())
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrst")
 DIM, HEADS, LAYERS, WIDE, POSITIONS = 16, 2, 2, 32, 24
 
 

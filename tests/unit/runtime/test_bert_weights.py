@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def exported(weights: Weights, *, quantised: bool) -> bytes:
     graph = Graph("exported")
     graph.input("input_ids", "int64", ["rows", "tokens"])
     for at, (name, array) in enumerate(weights.items()):
-        if not name.endswith("dense.weight") and ".self." not in name or array.ndim == 1:
+        if array.ndim == 1 or name.startswith("embeddings."):
             graph.constant(f"bert.{name}", array)
             continue
         owner, matrix = name.removesuffix(".weight"), array.T
@@ -82,10 +83,9 @@ def test_damaged_files_are_refused_or_read_never_a_crash(
     whole[at] = data.draw(st.integers(0, 255))
     path = tmp_path / "model.onnx"
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    try:
-        read_bert(path)
-    except BadInput as error:
-        assert "model.onnx" in str(error)
+    with contextlib.suppress(BadInput):  # any other error fails the test
+        found = read_bert(path)
+        assert all(array.dtype == np.float32 for array in found.values())
 
 
 @pytest.mark.parametrize("data", [b"", b"\x05" + bytes(7) + b"{}", b"\xff" * 16])

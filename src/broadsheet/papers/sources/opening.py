@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import sys
 import zipfile
 import zlib
@@ -36,6 +37,8 @@ MOST_MEMBERS = 100_000
 _BUFFER = 1 << 18
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _DAMAGE = (EOFError, OSError, zlib.error, zstandard.ZstdError, zipfile.BadZipFile, ValueError)
+_ZIP_DAMAGE = (*_DAMAGE, RuntimeError, KeyError, IndexError, OverflowError, struct.error)
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +257,7 @@ def _open_stream(
 def _open_zip(path: Path, origin: Origin) -> Iterator[OpenedInput | Reject]:
     try:
         archive = zipfile.ZipFile(path)
-    except _DAMAGE as error:
+    except _ZIP_DAMAGE as error:
         yield _reject(origin.name, 0, f"a zip archive that can't be opened ({_words(error)})")
         return
     with archive:
@@ -285,7 +288,7 @@ def _open_member(
     inside = Origin(name=name, date=origin.date, modified=origin.modified)
     try:
         handle = archive.open(member)
-    except (*_DAMAGE, RuntimeError, NotImplementedError, KeyError) as error:
+    except _ZIP_DAMAGE as error:
         yield _reject(name, place, f"can't be opened ({_words(error)})")
         return
     with handle:
@@ -301,6 +304,8 @@ def _refuse(member: zipfile.ZipInfo) -> str:
         return "the member is a link; refused"
     if member.flag_bits & 1:
         return "the member is encrypted; refused"
+    if member.compress_type not in _ZIP_METHODS:
+        return "the member is packed with a method that is not read; refused"
     if member.file_size > MOST_UNPACKED:
         return f"the member unpacks to more than {MOST_UNPACKED:,} bytes; refused"
     if member.file_size > RATIO_FROM and member.file_size > MOST_RATIO * member.compress_size:
