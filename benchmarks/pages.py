@@ -93,8 +93,16 @@ def week_of(day: str) -> str:
     return f"{year}-W{week:02d}"
 
 
-def measure(client: httpx.Client, address: str) -> tuple[float, int, int]:
-    """Return milliseconds to the first byte, bytes on the wire, and bytes of the page."""
+def cpu_ms(process: int) -> float:
+    """Return the CPU time that a process has used, all threads together (Linux)."""
+    used = 0
+    for path in Path(f"/proc/{process}/task").glob("*/schedstat"):
+        used += int(path.read_text().split()[0])
+    return used / 1e6
+
+
+def measure(client: httpx.Client, address: str) -> tuple[float, int]:
+    """Return milliseconds to the first byte of the page, and bytes on the wire."""
     begun = time.perf_counter()
     with client.stream("GET", address) as answer:
         pieces = answer.iter_raw()
@@ -103,24 +111,32 @@ def measure(client: httpx.Client, address: str) -> tuple[float, int, int]:
         size = len(head) + sum(map(len, pieces))
         if answer.status_code != 200:
             raise SystemExit(f"{address} answered {answer.status_code}")
-    return first_ms, size, int(answer.headers.get("content-length", size))
+    return first_ms, size
 
 
 def run(
-    client: httpx.Client, pages: dict[str, list[str]], rounds: int, chooser: random.Random
+    client: httpx.Client,
+    process: int,
+    pages: dict[str, list[str]],
+    rounds: int,
+    chooser: random.Random,
 ) -> dict[str, Any]:
     """Visit every page in every round, in random order, and summarise by kind."""
     visits = [(kind, address) for kind, some in pages.items() for address in dict.fromkeys(some)]
     first: dict[str, list[float]] = {kind: [] for kind in pages}
     again: dict[str, list[float]] = {kind: [] for kind in pages}
+    used: dict[str, list[float]] = {kind: [] for kind in pages}
     sizes: dict[str, list[int]] = {kind: [] for kind in pages}
     measure(client, "/about")
     for turn in range(rounds + 1):
         chooser.shuffle(visits)
         for kind, address in visits:
-            took_ms, size, _ = measure(client, address)
+            before = cpu_ms(process)
+            took_ms, size = measure(client, address)
             (again if turn else first)[kind].append(took_ms)
             sizes[kind].append(size)
+            if turn:
+                used[kind].append(cpu_ms(process) - before)
     return {
         kind: {
             "addresses": len(first[kind]),
@@ -128,6 +144,8 @@ def run(
             "first_p95_ms": round(percentile(first[kind], 0.95), 1),
             "again_p50_ms": round(statistics.median(again[kind]), 1),
             "again_p95_ms": round(percentile(again[kind], 0.95), 1),
+            "again_cpu_p50_ms": round(statistics.median(used[kind]), 1),
+            "again_cpu_p95_ms": round(percentile(used[kind], 0.95), 1),
             "compressed_median_kB": round(statistics.median(sizes[kind]) / 1e3, 1),
             "compressed_most_kB": round(max(sizes[kind]) / 1e3, 1),
         }
@@ -165,7 +183,7 @@ def main() -> None:
         line = server.stdout.readline()
         address = next(word for word in line.split() if word.startswith("http"))
         with httpx.Client(base_url=address, headers={"accept-encoding": "gzip"}) as client:
-            results = run(client, pages, options.rounds, chooser)
+            results = run(client, server.pid, pages, options.rounds, chooser)
     finally:
         server.terminate()
         server.wait(20)

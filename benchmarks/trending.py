@@ -2,8 +2,8 @@
 
 Part 1, real feeds: topic bursts, computed from texts of that day and the days before with all
 counts removed, against the upvotes of the same morning. Part 2, SIMULATED votes with known truth:
-the formulas against each other. Settings were chosen on the pilot (2024, seed 0) and are reported
-on 2025 and on other seeds.
+the formulas against each other. Settings were chosen on the pilot (2024; seeds from 100) and are
+reported on 2025 and on other seeds.
 
 Run: python benchmarks/trending.py [--data DIR] [--models DIR] [--seeds N]
 """
@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
-from _arrivals import FOLLOWED_DAYS, Paper, simulate
+from _formulas import score_formulas, settings_on_pilot_seeds
 from _rank_scores import Floats, interval, measure, spearman, table
 from _report import DATA, write_report
 from broadsheet.papers import editions, trending
@@ -29,8 +30,10 @@ from broadsheet.papers.ingest import ingest
 from broadsheet.papers.model import Work
 from broadsheet.papers.shelf import Shelf
 from broadsheet.papers.store import Store
-from broadsheet.papers.trending.bursts import bursts
+from broadsheet.papers.trending import bursts as burst_module
+from broadsheet.papers.trending.bursts import measure_bursts
 from broadsheet.papers.trending.formulas import BASE_DAYS, NEIGHBOURS, RECENT_DAYS
+from broadsheet.papers.trending.topics import TopicSpace
 from broadsheet.runtime.encoder import load_encoder
 
 FEWEST_PAPERS = 5
@@ -82,7 +85,7 @@ class Feeds:
     def burst(self, day: str, works: Sequence[Work], around: Sequence[Work]) -> Floats:
         """Return the z that the editions use."""
         axis = Axis((work.day for work in around), day)
-        found = bursts(works, around, axis, self.shelf.terms)
+        found = measure_bursts(works, around, axis, self.shelf.terms)
         return np.array([item.z or 0.0 for item in found])
 
     def burst_dense(self, day: str, works: Sequence[Work], around: Sequence[Work]) -> Floats:
@@ -103,8 +106,6 @@ class Feeds:
 
     def earlier_votes(self, day: str, works: Sequence[Work], around: Sequence[Work]) -> Floats:
         """Not count-free: votes that near papers got on EARLIER days. A mark to beat one day."""
-        from broadsheet.papers.trending.topics import TopicSpace
-
         space = TopicSpace([self.shelf.terms(work) for work in around])
         votes, before = upvotes(around), np.array([work.day < day for work in around])
         place = {work.id: index for index, work in enumerate(around)}
@@ -147,6 +148,23 @@ def score_feeds(feeds: Feeds, year: str) -> dict[str, object]:
     return {"days": days, "papers": papers, "methods": table(lists, "random")}
 
 
+def settings_on_pilot_year(feeds: Feeds) -> dict[str, dict[str, float]]:
+    """Show what was looked at when the neighbourhood was chosen: rank correlation with votes."""
+    result = {}
+    for neighbours in (20, 40, 60):
+        for recent in (1, 3):
+            with (
+                patch.object(burst_module, "NEIGHBOURS", neighbours),
+                patch.object(burst_module, "RECENT_DAYS", recent),
+            ):
+                found = [
+                    spearman(feeds.burst(day, works, around), upvotes(works))
+                    for day, works, around in feeds.days("2024")
+                ]
+            result[f"{neighbours} neighbours, {recent} recent days"] = interval([found])
+    return result
+
+
 def persistence(feeds: Feeds, year: str) -> dict[str, object]:
     """Does a topic in a burst go on? Against the same with the days of all papers shuffled.
 
@@ -178,8 +196,6 @@ def persistence(feeds: Feeds, year: str) -> dict[str, object]:
 
 
 def _continues(feeds: Feeds, works: Sequence[Work], ages: np.ndarray, today: int) -> float:
-    from broadsheet.papers.trending.topics import TopicSpace
-
     space = TopicSpace([feeds.shelf.terms(work) for work in works])
     recent = (ages >= 0) & (ages < RECENT_DAYS)
     base, later = ages >= RECENT_DAYS, ages < 0
@@ -194,60 +210,6 @@ def _continues(feeds: Feeds, works: Sequence[Work], ages: np.ndarray, today: int
             expected = rate * (period.sum() - (period is recent))
             values.append(((near & period).sum() - expected) / np.sqrt(max(expected, 0.25)))
     return spearman(np.array(now), np.array(then))
-
-
-def score_formulas(seeds: Sequence[int], burst_effect: float, days: int = 70) -> dict[str, object]:
-    """Compare the formulas on SIMULATED votes: within a day, and within a week's list."""
-    names = [formula.id for formula in trending.FORMULAS]
-    tasks = {
-        "day_list_24h_snapshot_against_log_votes_on_day_14": (1, _votes_on_day_14),
-        "day_list_24h_snapshot_against_latent_quality": (1, _quality),
-        "week_list_against_log_votes_of_the_next_3_days": (7, _votes_to_come),
-    }
-    results: dict[str, object] = {}
-    for task, (window, truth_of) in tasks.items():
-        lists: dict[str, list[list[dict[str, float]]]] = {name: [] for name in names}
-        for seed in seeds:
-            by_day = simulate(seed, days, burst_effect=burst_effect)
-            for name in names:
-                lists[name].append([])
-            for day in list(by_day)[31 : days - 3]:
-                _score_day(by_day, day, window, truth_of, lists)
-        results[task] = table(lists, "votes")
-    return results
-
-
-def _score_day(
-    by_day: dict[str, list[Paper]],
-    day: str,
-    window: int,
-    truth_of: Callable[[Paper, str], float],
-    lists: dict[str, list[list[dict[str, float]]]],
-) -> None:
-    known = [other for other in by_day if other <= day]
-    around = [paper.work(day) for other in known[-31:] for paper in by_day[other]]
-    listed = [paper for other in known[-window:] for paper in by_day[other]]
-    works = [paper.work(day) for paper in listed]
-    truth = np.array([truth_of(paper, day) for paper in listed])
-    gains = truth - truth.min()
-    for name, groups in lists.items():
-        scores = {e.work_id: e.score for e in trending.rank(works, around, day, name)}
-        values = np.array([scores[paper.name] for paper in listed])
-        groups[-1].append(measure(values, truth, gains))
-
-
-def _votes_on_day_14(paper: Paper, day: str) -> float:
-    return float(np.log1p(paper.votes[-1]))
-
-
-def _quality(paper: Paper, day: str) -> float:
-    return paper.quality
-
-
-def _votes_to_come(paper: Paper, day: str) -> float:
-    age = int((np.datetime64(day) - np.datetime64(paper.day)).astype(int))
-    later = min(age + 3, FOLLOWED_DAYS - 1)
-    return float(np.log1p(paper.votes[later] - paper.votes[min(age, FOLLOWED_DAYS - 1)]))
 
 
 def load_feeds(data: Path) -> tuple[list[Work], dict[str, object]]:
@@ -285,12 +247,13 @@ def main() -> None:
         "editions": speed,
         "real_feeds": {
             "pilot_2024": score_feeds(feeds, "2024"),
+            "pilot_2024_settings": settings_on_pilot_year(feeds),
             "reported_2025": score_feeds(feeds, "2025"),
             "burst_goes_on_2025": persistence(feeds, "2025"),
         },
         "simulated_votes": {
             "note": "SIMULATED arrivals (benchmarks/_arrivals.py); truth is known, not measured",
-            "pilot_seed_0": score_formulas([0], 0.0),
+            "pilot_settings": settings_on_pilot_seeds(),
             "bursts_bring_no_votes": score_formulas(seeds, 0.0),
             "bursts_bring_votes_x1.6": score_formulas(seeds, 0.5),
         },

@@ -15,41 +15,52 @@ RANK_CONSTANT = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """A ranked list that takes part in a fusion: document numbers, best first, and its weight."""
+    """A ranked list that takes part in a fusion.
 
-    name: str
+    Args:
+        numbers: Document numbers, best first.
+        weight: How much the list counts.
+        ranks: Rank of each document when the list has gaps; 1, 2, 3, ... when empty.
+    """
+
     numbers: Sequence[int]
     weight: float = 1.0
+    ranks: Sequence[int] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fused:
-    """A document of the fused list; `parts` holds (position of the ranking, rank, value)."""
-
-    number: int
-    score: float
-    parts: tuple[tuple[int, int, float], ...]
-
-
-def fuse(rankings: Sequence[Ranking], *, constant: float = RANK_CONSTANT) -> list[Fused]:
+def fuse(
+    rankings: Sequence[Ranking], *, constant: float = RANK_CONSTANT
+) -> list[tuple[int, float]]:
     """Fuse ranked lists: a document's score is the sum of `weight / (constant + rank)`.
 
-    Ranks begin at 1; a list that does not hold a document adds nothing. Equal scores are ordered
-    by document number.
+    A list that does not hold a document adds nothing. Equal scores are ordered by number.
+
+    Returns:
+        (number, score), best first.
 
     Example:
-        >>> fused = fuse([Ranking(name="a", numbers=[1, 2]), Ranking(name="b", numbers=[2, 3])])
-        >>> [item.number for item in fused]
+        >>> fused = fuse([Ranking(numbers=[1, 2]), Ranking(numbers=[2, 3])])
+        >>> [number for number, _ in fused]
         [2, 1, 3]
     """
-    parts: dict[int, list[tuple[int, int, float]]] = {}
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for number, rank in zip(ranking.numbers, _ranks(ranking), strict=True):
+            scores[number] = scores.get(number, 0.0) + ranking.weight / (constant + rank)
+    return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def parts_of(
+    number: int, rankings: Sequence[Ranking], *, constant: float = RANK_CONSTANT
+) -> list[tuple[int, int, float]]:
+    """Return what each list adds to a document's score: (position of the list, rank, value)."""
+    parts = []
     for position, ranking in enumerate(rankings):
-        for rank, number in enumerate(ranking.numbers, 1):
-            part = (position, rank, ranking.weight / (constant + rank))
-            parts.setdefault(number, []).append(part)
-    fused = [
-        Fused(number=number, score=sum(value for _, _, value in held), parts=tuple(held))
-        for number, held in parts.items()
-    ]
-    fused.sort(key=lambda item: (-item.score, item.number))
-    return fused
+        if number in ranking.numbers:
+            rank = _ranks(ranking)[ranking.numbers.index(number)]
+            parts.append((position, rank, ranking.weight / (constant + rank)))
+    return parts
+
+
+def _ranks(ranking: Ranking) -> Sequence[int]:
+    return ranking.ranks or range(1, len(ranking.numbers) + 1)

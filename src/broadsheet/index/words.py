@@ -74,8 +74,6 @@ class WordIndex:
         self._index = _open(folder)
         self._schema = self._index.schema
         self._stem, self._fold = _register_analysers(self._index)
-        self._index.config_reader("manual")
-        self._index.reload()
         self._searcher = self._index.searcher()
 
     @property
@@ -303,7 +301,6 @@ class WordWriter:
 
     def _start(self) -> None:
         _register_analysers(self._index)
-        self._index.reload()
         self._empty = self._index.searcher().num_docs == 0
         try:
             self._writer = self._index.writer(_HEAP_BYTES, 1)
@@ -361,7 +358,10 @@ def _layout(terms: Sequence[str], numbers: Sequence[str]) -> list[list[str]]:
 
 def _open(folder: Path) -> tantivy.Index:
     try:
-        return tantivy.Index.open(str(folder))
+        index = tantivy.Index.open(str(folder))
+        index.config_reader("manual")
+        index.reload()
+        return index
     except ValueError as error:
         raise BadInput(
             "the words index is damaged", received=error, hint="broadsheet index build"

@@ -96,12 +96,11 @@ class Query:
 
     def holds(self, field: str, value: str) -> bool:
         """Tell whether a filter already asks for this value of a field."""
+        asked = [term for term in self.filters if term.field == field and not term.excluded]
+        if not asked:
+            return False
         wanted = normalise(field, value).casefold()
-        return any(
-            wanted in (one.casefold() for one in term.values)
-            for term in self.filters
-            if term.field == field and not term.excluded
-        )
+        return any(wanted == one.casefold() for term in asked for one in term.values)
 
     def adding(self, text: str) -> Query:
         """Return this query with the items of another query text added."""

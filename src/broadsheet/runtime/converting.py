@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 
 from broadsheet.core.errors import BadInput
 from broadsheet.core.optional import available, require
-from broadsheet.core.progress import Progress
+from broadsheet.core.progress import Advance, Progress
 from broadsheet.runtime.artefact import Variant
 from broadsheet.runtime.bert_graph import BertShape, Weights, build_bert
 from broadsheet.runtime.bert_weights import read_bert
@@ -73,14 +73,32 @@ def make_variants(
         weights = read_bert(source)
     except BadInput as error:
         return (original,), (f"no faster variant: {error.what}",)
+    found, notes = _int8_variants(weights, shape, ready, original, max_tokens, advance)
+    if any(variant.runtime == "onnxruntime" for variant in found):
+        _delete(ready, original)
+        return tuple(found), tuple(notes)
+    return (*found, original), tuple(notes)
+
+
+def _int8_variants(
+    weights: Weights,
+    shape: BertShape,
+    ready: Path,
+    original: Variant,
+    max_tokens: int,
+    advance: Advance,
+) -> tuple[list[Variant], list[str]]:
+    """Make each int8 variant that this machine can make and keep those that pass the gate."""
     tokenizer = load_tokenizer(ready)
     tokenizer.enable_truncation(max_tokens)
     reference = _vectors(ready, original, shape, tokenizer)
     found, notes = [], []
-    steps: list[Callable[[Weights, BertShape, Path, Tokenizer], Variant | None]]
-    steps = [_openvino_int8, _fused_int8]
-    for make in steps:
-        variant = make(weights, shape, ready, tokenizer)
+    for make in (_openvino_int8, _fused_int8):
+        try:
+            variant = make(weights, shape, ready, tokenizer)
+        except (RuntimeError, ValueError, ImportError) as error:  # nncf has no errors of its own
+            notes.append(f"no variant for OpenVINO ({type(error).__name__}: {error})")
+            continue
         if variant is None:
             continue
         cosines = (_vectors(ready, variant, shape, tokenizer) * reference).sum(axis=1)
@@ -90,10 +108,7 @@ def make_variants(
             notes.append(f"{variant.name} was discarded: mean cosine {cosines.mean():.4f}")
             _delete(ready, variant)
         advance(1)
-    if any(variant.runtime == "onnxruntime" for variant in found):
-        _delete(ready, original)
-        return tuple(found), tuple(notes)
-    return (*found, original), tuple(notes)
+    return found, notes
 
 
 def _plain(weights: Weights, shape: BertShape, ready: Path) -> Variant:
@@ -161,18 +176,8 @@ def _vectors(ready: Path, variant: Variant, shape: BertShape, tokenizer: Tokeniz
 
 
 def _with_gate(variant: Variant, cosines: Vectors) -> Variant:
-    gate = {
-        "mean_cosine": round(float(cosines.mean()), 5),
-        "min_cosine": round(float(cosines.min()), 5),
-    }
-    return Variant(
-        name=variant.name,
-        runtime=variant.runtime,
-        file=variant.file,
-        equal_lengths=variant.equal_lengths,
-        token_budget=variant.token_budget,
-        gate=gate,
-    )
+    gate = {"mean_cosine": float(cosines.mean()), "min_cosine": float(cosines.min())}
+    return replace(variant, gate={name: round(value, 5) for name, value in gate.items()})
 
 
 def _delete(ready: Path, variant: Variant) -> None:

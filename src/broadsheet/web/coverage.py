@@ -55,9 +55,7 @@ def _vectors(library: Library) -> list[IndexState]:
     for card in models.installed(library.home):
         if card.kind not in {"static", "onnx"} or card.state not in {"active", "installed"}:
             continue
-        artefact = read_artefact(models.model_folder(library.home, card.id))
-        folder = vectors_folder(library.home, card.id)
-        done = len(VectorStore(folder, artefact.dim, version=artefact.version))
+        done, state = _covered(library, card.id, papers)
         in_use = " (in use)" if card.state == "active" else ""
         states.append(
             IndexState(
@@ -65,7 +63,18 @@ def _vectors(library: Library) -> list[IndexState]:
                 encoder=card.id,
                 done=done,
                 total=papers,
-                state=f"{done:,} of {papers:,} papers",
+                state=state,
             )
         )
     return states
+
+
+def _covered(library: Library, encoder: str, papers: int) -> tuple[int, str]:
+    """Return how many papers have a vector of this encoder, and that in words."""
+    try:
+        artefact = read_artefact(models.model_folder(library.home, encoder))
+        folder = vectors_folder(library.home, encoder)
+        done = len(VectorStore(folder, artefact.dim, version=artefact.version))
+    except BroadsheetError as error:
+        return 0, str(error)
+    return done, f"{done:,} of {papers:,} papers"

@@ -17,7 +17,7 @@ import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-GOOD = {"day": "2025-11-04", "title": "On Kettles", "authors": ["A. Cook"], "abstract": "Kettles."}
+GOOD = {"day": "2025-11-04", "authors": ["A. Cook"], "abstract": "Kettles."}
 BOMB = (
     '<?xml version="1.0"?>\n<!DOCTYPE collection [<!ENTITY a0 "aaaaaaaaaa">\n'
     + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">\n' for n in range(1, 12))
@@ -27,7 +27,10 @@ BOMB = (
 
 
 def _lines(first: int, count: int) -> bytes:
-    papers = [{**GOOD, "id": f"2511.{number:05d}"} for number in range(first, first + count)]
+    papers = [
+        {**GOOD, "id": f"2511.{number:05d}", "title": f"On Kettle {number}"}
+        for number in range(first, first + count)
+    ]
     return b"".join(json.dumps(paper).encode() + b"\n" for paper in papers)
 
 
@@ -87,10 +90,10 @@ def test_an_export_is_imported_and_papers_are_ingested(stocked: Run, tmp_path: P
 
 
 def test_truncated_gzip(stocked: Run, tmp_path: Path) -> None:
-    packed = gzip.compress(b"".join(_lines(100 + n, 1) for n in range(5000)), mtime=0)
+    packed = gzip.compress(_lines(100, 2000), mtime=0)
     (tmp_path / "cut.jsonl.gz").write_bytes(packed[: len(packed) // 2])
     _assert_one_line(stocked("ingest", tmp_path / "cut.jsonl.gz"), 5, "cut.jsonl.gz")
-    assert 3 < _kept(stocked) < 5003
+    assert 3 < _kept(stocked) < 2003
 
 
 def test_line_of_100_megabytes(stocked: Run, tmp_path: Path) -> None:

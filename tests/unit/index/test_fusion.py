@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadsheet.index.fusion import Ranking, fuse
+from broadsheet.index.fusion import Ranking, fuse, parts_of
 
 lists = st.lists(st.lists(st.integers(0, 30), unique=True, max_size=20), min_size=1, max_size=4)
 
@@ -16,20 +16,27 @@ def test_every_score_is_the_sum_of_its_reciprocal_ranks(
     ranked: list[list[int]], weight: float, constant: float
 ) -> None:
     rankings = [
-        Ranking(name=str(position), numbers=numbers, weight=weight if position else 1.0)
+        Ranking(numbers=numbers, weight=weight if position else 1.0)
         for position, numbers in enumerate(ranked)
     ]
     fused = fuse(rankings, constant=constant)
-    assert {item.number for item in fused} == {number for one in ranked for number in one}
-    for item in fused:
+    assert {number for number, _ in fused} == {number for one in ranked for number in one}
+    for number, score in fused:
         expected = sum(
-            one.weight / (constant + list(one.numbers).index(item.number) + 1)
+            one.weight / (constant + list(one.numbers).index(number) + 1)
             for one in rankings
-            if item.number in one.numbers
+            if number in one.numbers
         )
-        assert item.score == pytest.approx(expected)
-        assert sum(value for _, _, value in item.parts) == pytest.approx(item.score)
-        for position, rank, _ in item.parts:
-            assert rankings[position].numbers[rank - 1] == item.number
-    order = [(-item.score, item.number) for item in fused]
+        assert score == pytest.approx(expected)
+        parts = parts_of(number, rankings, constant=constant)
+        assert sum(value for _, _, value in parts) == pytest.approx(score)
+        for position, rank, _ in parts:
+            assert rankings[position].numbers[rank - 1] == number
+    order = [(-score, number) for number, score in fused]
     assert order == sorted(order)
+
+
+def test_a_list_with_gaps_brings_its_own_ranks() -> None:
+    ranking = Ranking(numbers=[5, 3], ranks=[2, 9])
+    assert fuse([ranking], constant=10) == [(5, 1 / 12), (3, 1 / 19)]
+    assert parts_of(3, [ranking], constant=10) == [(0, 9, 1 / 19)]

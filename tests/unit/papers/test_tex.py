@@ -69,8 +69,7 @@ TAG_NAMES = (
 )
 ALLOWED_TAGS = frozenset(TAG_NAMES.split())
 ATTRIBUTE_NAMES = (
-    "display stretchy fence separator form accent mathvariant linethickness accentunder "
-    "columnalign"
+    "display stretchy fence separator form accent mathvariant linethickness accentunder columnalign"
 )
 ALLOWED_ATTRIBUTES = frozenset(ATTRIBUTE_NAMES.split())
 

@@ -34,11 +34,13 @@ _REMEMBERED_QUERIES = 512
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A paper of the dense list: its cosine, and the encoder that measured it."""
+    """A paper of the dense list: its rank in it, its cosine, and the encoder that measured it."""
 
     number: int
+    rank: int
     cosine: float
     encoder: str
+    quick: bool
 
 
 @dataclass(slots=True)
@@ -109,19 +111,23 @@ class Meaning:
     ) -> list[Near]:
         left = allowed.copy()
         candidates = int(allowed.sum())
-        placed: list[tuple[float, int, Near]] = []
-        for preference, space in enumerate(self._open()):
+        placed: list[tuple[float, int, int, float]] = []
+        spaces = self._open()
+        for preference, space in enumerate(spaces):
             numbers = space.vectors.numbers
             numbers = numbers[numbers < len(left)]
             share = int(left[numbers].sum()) / max(candidates, 1)
             for rank, (number, cosine) in enumerate(search(space, left) if share else (), 1):
-                near = Near(number, cosine, space.encoder.id)
-                placed.append((rank / share, preference, near))
+                placed.append((rank / share, preference, number, cosine))
             left[numbers] = False
             if not left.any():
                 break
         placed.sort(key=lambda item: item[:2])
-        return [near for _, _, near in placed[:limit]]
+        encoders = [space.encoder for space in spaces]
+        return [
+            Near(number, rank, cosine, encoders[preference].id, encoders[preference].quick)
+            for rank, (_, preference, number, cosine) in enumerate(placed[:limit], 1)
+        ]
 
     def _encoded(self, encoder: Encoder, text: str) -> Vector:
         key = (encoder.version, text)

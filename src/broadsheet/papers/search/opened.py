@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from broadsheet.core.errors import NotFound
 from broadsheet.index.attributes import AttributeStore
 from broadsheet.index.words import WordIndex
 from broadsheet.papers.documents import NUMBERS, TERMS
@@ -50,11 +51,16 @@ class OpenIndexes:
         stamps = tuple(stamp(path) for path in self._paths)
         with self._lock:
             if self._current is None or stamps != self._stamps:
-                self._current = Indexes(
-                    WordIndex(words_folder(self._home), terms=TERMS, numbers=NUMBERS),
-                    AttributeStore.load(attributes_folder(self._home)),
-                )
-                self._stamps = stamps
+                try:
+                    self._current = Indexes(
+                        WordIndex(words_folder(self._home), terms=TERMS, numbers=NUMBERS),
+                        AttributeStore.load(attributes_folder(self._home)),
+                    )
+                except NotFound:  # being built anew: what is open serves until then
+                    if self._current is None:
+                        raise
+                else:
+                    self._stamps = stamps
             return self._current
 
     def close(self) -> None:

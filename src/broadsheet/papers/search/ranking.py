@@ -13,7 +13,7 @@ import numpy as np
 
 from broadsheet.index.attributes import Mask
 from broadsheet.index.clauses import Clause
-from broadsheet.index.fusion import Ranking, fuse
+from broadsheet.index.fusion import Ranking, fuse, parts_of
 from broadsheet.index.predicates import Predicate
 from broadsheet.papers.documents import to_document
 from broadsheet.papers.model import Work
@@ -28,6 +28,8 @@ NEAREST = 200
 #: Weights of the fusion, chosen on odd Cranfield queries (`benchmarks/search_quality.py`).
 WORDS_WEIGHT = 1.0
 MEANING_WEIGHT = 1.0
+#: Of a static encoder, which is quick but ranks worse than words do.
+QUICK_WEIGHT = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +58,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """Ranked papers as `(number, score)`, best first, which papers match, and how it was done.
-
-    `parts` explains the papers whose numbers it is given.
-    """
+    """Ranked papers as `(number, score)`, best first, which papers match, and how it was done."""
 
     order: list[tuple[int, float]]
     matching: Mask
     mode: str
     lists: Sequence[_List] = ()
-    places: Mapping[int, Sequence[tuple[int, int, float]]] = field(default_factory=dict)
+    rankings: Sequence[Ranking] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +75,7 @@ class _List:
     weight: float
     numbers: list[int]
     scores: list[float]
+    ranks: Sequence[int] = ()
     details: Mapping[int, str] = field(default_factory=dict)
     by_words: bool = False
 
@@ -100,14 +100,12 @@ def rank(question: Question, indexes: Indexes, meaning: Meaning, mode: str) -> R
     if len(lists) == 1:
         order = list(zip(lists[0].numbers, lists[0].scores, strict=True))
         return Ranked(order=order, matching=matching, mode=used, lists=lists)
-    fused = fuse([Ranking(name=one.name, numbers=one.numbers, weight=one.weight) for one in lists])
-    return Ranked(
-        order=[(item.number, item.score) for item in fused],
-        matching=matching,
-        mode=used,
-        lists=lists,
-        places={item.number: item.parts for item in fused},
-    )
+    rankings = [
+        Ranking(numbers=one.numbers, weight=one.weight if by_words else 1.0, ranks=one.ranks)
+        for one in lists
+    ]
+    order = fuse(rankings)
+    return Ranked(order=order, matching=matching, mode=used, lists=lists, rankings=rankings)
 
 
 def by_date(indexes: Indexes, matching: Mask) -> list[tuple[int, float]]:
@@ -133,7 +131,7 @@ def explain(
             return tuple(ScorePart(name=name, value=v, detail=text) for name, text, v in words)
         return (ScorePart(name=only.name, value=score, detail=only.details.get(number, "")),)
     parts = []
-    for position, place, value in ranked.places.get(number, ()):
+    for position, place, value in parts_of(number, ranked.rankings):
         one = ranked.lists[position]
         detail = f"BM25 {one.scores[place - 1]:.2f}: {said}" if one.by_words else ""
         detail = detail or one.details.get(number, "")
@@ -158,22 +156,30 @@ def _by_words(question: Question, indexes: Indexes) -> _List:
 def _by_meaning(question: Question, meaning: Meaning, depth: int) -> list[_List]:
     lists = []
     if question.has_words:
-        lists.append(_dense("meaning", meaning.nearest(question.text, question.allowed, depth)))
+        near = meaning.nearest(question.text, question.allowed, depth)
+        lists += _dense("meaning", near, QUICK_WEIGHT)
     for number, work in question.similar.items():
         near = meaning.neighbours(number, question.allowed, depth)
-        if near:
-            lists.append(_dense(f"like {work.id}", near))
+        lists += _dense(f"like {work.id}", near, MEANING_WEIGHT)
     return lists
 
 
-def _dense(name: str, near: Sequence[Near]) -> _List:
-    return _List(
-        name=name,
-        weight=MEANING_WEIGHT,
-        numbers=[one.number for one in near],
-        scores=[one.cosine for one in near],
-        details={one.number: f"cosine {one.cosine:.3f} by {one.encoder}" for one in near},
-    )
+def _dense(name: str, near: Sequence[Near], quick_weight: float) -> list[_List]:
+    """Return one list for each encoder; their ranks are those of the whole."""
+    lists = []
+    for encoder in dict.fromkeys(one.encoder for one in near):
+        own = [one for one in near if one.encoder == encoder]
+        lists.append(
+            _List(
+                name=name,
+                weight=quick_weight if own[0].quick else MEANING_WEIGHT,
+                numbers=[one.number for one in own],
+                scores=[one.cosine for one in own],
+                ranks=[one.rank for one in own],
+                details={one.number: f"cosine {one.cosine:.3f} by {encoder}" for one in own},
+            )
+        )
+    return lists
 
 
 def _like_by_words(question: Question, indexes: Indexes, ranked: set[str]) -> list[_List]:

@@ -246,7 +246,7 @@ def _unprotect(text: str) -> str:
             parts.append(char if opened.pop() else "")
         else:
             parts.append(char)
-    return "".join(parts).strip()
+    return values.clean("".join(parts))
 
 
 def _authors(text: str) -> tuple[Author, ...]:

@@ -3,7 +3,7 @@
 A page says "Sep 2" and no year. The rules, first that applies:
 
 1. The reader gave a day (`--date`): it holds.
-2. The page states the year, or a weekday that only fits one year near the others' answer.
+2. The page states the year. (A weekday on the page narrows the years that the rules below try.)
 3. The file was saved (or is piped in) within three days after that day of a year: that year.
 4. A daily page lists new papers, so its day is the first one after the newest thing that its text
    names: an arXiv id, or a model whose month of release is known (`RELEASES`).

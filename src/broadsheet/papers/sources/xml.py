@@ -21,7 +21,7 @@ ELEMENT_LIMIT = 8 << 20
 _CHUNK = 1 << 18
 _LONGEST_TAG = 16 << 10
 _TAG = re.compile(
-    rb"<(?P<end>/?)(?P<name>[A-Za-z_][\w.-]*(?::[\w.-]+)?)"
+    rb"<(?P<end>/?)(?P<name>[A-Za-z_][\w.-]*+(?::[\w.-]++)?+)"
     rb"(?P<rest>(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+)>"
 )
 #: What is passed over: its beginning and its end.

@@ -140,9 +140,11 @@ class Batch:
 
     def _free_id(self, keys: list[str], row: TitleRow, record: SourceRecord) -> str:
         """Return the id of a new work, from its strongest key that is not taken."""
-        names = [*keys[:1], f"title:{row.title}|{row.family}|{row.year}"]
-        names += [f"record:{record.source}:{record.key}", f"sha256:{record.sha256.hex()}"]
-        for name in names if keys or row.title else names[2:]:
+        names = keys[:1]
+        if row.title:
+            names.append(f"title:{row.title}|{row.family}|{row.year}")
+        own_name = f"record:{record.source}:{record.key}"
+        for name in (*names, own_name, f"{own_name}:{record.sha256.hex()}"):
             work_id = work_id_for(name)
             sql = "SELECT 1 FROM works WHERE work_id = ?"
             taken = self.connection.execute(sql, (work_id,)).fetchone()

@@ -15,6 +15,7 @@ from broadsheet.papers.trending.formulas import (
     BASE_DAYS,
     FEWEST_BASE_DAYS,
     FULL_BURST_Z,
+    NEIGHBOURS,
     RECENT_DAYS,
 )
 from broadsheet.papers.trending.topics import (
@@ -51,7 +52,7 @@ class Burst:
         return 0.0 if self.z is None else max(-1.0, min(1.0, self.z / FULL_BURST_Z))
 
 
-def bursts(
+def measure_bursts(
     papers: Sequence[Work],
     surroundings: Sequence[Work],
     axis: Axis,
@@ -90,7 +91,7 @@ class _Counter:
         self._recent_papers, self._base_papers = int(recent.sum()), int(base.sum())
 
     def burst(self, paper: int, work: Work) -> Burst:
-        near = self._space.nearest(paper)
+        near = self._space.nearest(paper, NEIGHBOURS)
         now = near[self._recent[near]]
         before = int(self._base[near].sum())
         others = self._recent_papers - int(self._recent[paper])

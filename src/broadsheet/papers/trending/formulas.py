@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from broadsheet.core.errors import UsageError
 
 #: Announcement days after which a new vote counts half.
-HALF_LIFE = 2.0
+HALF_LIFE = 1.0
 #: Snapshots that the category mean is worth when a velocity is shrunk to it.
 SHRINKAGE = 3
 #: A category with fewer counted papers than this is compared with the whole list instead.
-SMALLEST_CATEGORY = 5
+SMALLEST_CATEGORY = 20
 #: Nearest papers that make up the topic of a paper.
 NEIGHBOURS = 60
 #: Announcement days (the paper's own included) in which a topic can rise.
@@ -43,16 +43,16 @@ FORMULAS: tuple[Formula, ...] = (
         text=(
             "score = sum over signals s of w_s * pct_s + w_topic * burst. "
             "pct_s: percentile of v' among the papers of the same category with a count of s "
-            "(ties share the middle; a category of fewer than 5 is compared with the whole list). "
+            "(ties share the middle; a category of fewer than 20 is compared with the whole list). "
             "v' = (n*v + 3*mean) / (n + 3), n = snapshots of s, mean = mean v of those papers. "
-            "v = sum over snapshots of rise * 2^(-age/2), age in announcement days; the first "
+            "v = sum over snapshots of rise * 2^(-age), age in announcement days; the first "
             "snapshot of upvotes and comments is a rise from 0, that of stars only a base. "
             "burst = z/3 held within -1 and 1; z = (o - e) / sqrt(max(e, 1/4)); o = papers of the "
             "last 3 announcement days among the 60 papers nearest in title and abstract (tf-idf), "
             "e = the number expected from the 28 announcement days before. "
             "A signal without a count adds nothing. Ties by id"
         ),
-        weights={"upvotes": 0.60, "comments": 0.15, "stars": 0.25, "topic": 0.25},
+        weights={"upvotes": 0.75, "comments": 0.20, "stars": 0.05, "topic": 0.10},
         note="our own; a topic needs at least 5 earlier announcement days",
     ),
     Formula(

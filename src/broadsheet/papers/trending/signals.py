@@ -25,7 +25,7 @@ class Velocity:
         count: The count at the last snapshot.
         today: How much of it came on the day itself.
         snapshots: How many days were observed.
-        speed: Rises, each halved for every two announcement days that passed since.
+        speed: Rises, each halved for every announcement day that passed since.
     """
 
     count: int
@@ -84,7 +84,7 @@ def standings(
 ) -> list[Standing | None]:
     """Shrink velocities to the mean of their category and rank them within it.
 
-    Categories with fewer than five counted papers are compared with the whole list.
+    Categories with fewer than 20 counted papers are compared with the whole list.
     """
     everyone = [index for index, item in enumerate(velocities) if item is not None]
     pools: dict[str, list[int]] = {}

@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from broadsheet.papers.model import Work
-from broadsheet.papers.trending.formulas import NEIGHBOURS
 
 #: Words that say nothing about a topic: English function words and the vocabulary of abstracts.
 STOP_WORDS = frozenset(
-    (resources.files("broadsheet.papers.trending") / "stop_words.txt").read_text(encoding="utf-8").split()
+    (resources.files("broadsheet.papers.trending") / "stop_words.txt")
+    .read_text(encoding="utf-8")
+    .split()
 )
 _WORD = re.compile(r"[^\W_]+")
 _KEEP_S = frozenset({"series", "species", "physics", "semantics", "robotics", "mathematics"})
@@ -128,7 +129,7 @@ class TopicSpace:
         total[paper] = -1
         return total
 
-    def nearest(self, paper: int, count: int = NEIGHBOURS) -> IntArray:
+    def nearest(self, paper: int, count: int) -> IntArray:
         """Return the `count` most similar papers, and those that tie with the last of them."""
         similarities = self.similarities(paper)
         radius = _LEAST_SIMILARITY

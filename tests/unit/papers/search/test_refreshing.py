@@ -44,6 +44,15 @@ def test_an_open_searcher_sees_what_another_process_indexed(indexed: Desk) -> No
     assert indexed.titles("comet") == ["A comet"]
 
 
+def test_while_an_index_is_built_anew_the_open_one_serves(indexed: Desk) -> None:
+    assert len(indexed.titles("retrieval")) == 2
+    shutil.rmtree(words_folder(indexed.home))
+    assert len(indexed.titles("retrieval")) == 2
+    indexed.add(NEW, first=10)
+    assert refresh(indexed) == 6
+    assert indexed.titles("comet") == ["A comet"]
+
+
 def test_new_vectors_are_seen(dense: Desk) -> None:
     assert dense.searcher.search("retrieval").notes == ()
     dense.add({**NEW, "abstract": "Image of a comet."}, first=10)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,14 @@ def test_deep_nesting_is_refused(golden: Path, read: Any) -> None:
     deep = b"<b>" * 5_000 + b"x" + b"</b>" * 5_000
     got = read(content.replace(b"<b>small</b>", deep))
     assert "broken XML" in got.unparsed[0]
+
+
+@pytest.mark.parametrize("piece", [b"<" + b"a" * 100_000, b"<a " * 50_000, b"<!--" * 50_000])
+def test_tags_that_do_not_end_do_not_hang(read: Any, piece: bytes) -> None:
+    begun = time.process_time()
+    got = read(b'<collection id="2022.a"><volume id="1"><paper id="1">' + piece, "acl")
+    assert len(got.rejects) == 1
+    assert time.process_time() - begun < 10, "a guard against hanging, not a measurement"
 
 
 @pytest.mark.data

@@ -82,8 +82,8 @@ def test_chained_mergers_keep_the_earliest_id(store: Any, tell: Any) -> None:
 def test_archives_overrule_a_misprinted_doi(store: Any, tell: Any) -> None:
     store.add(
         [
-            tell("acl", ids={"acl": "W18-6481", "doi": "10.1/w18-6481"}, title="One"),
-            tell("acl", ids={"acl": "W18-6482", "doi": "10.1/w18-6481"}, title="Two"),
+            tell("acl", ids={"acl": "W18-6481", "doi": "10.18653/v1/w18-6481"}, title="One"),
+            tell("acl", ids={"acl": "W18-6482", "doi": "10.18653/v1/w18-6481"}, title="Two"),
         ]
     )
     assert len(ids(store)) == 2
