@@ -224,9 +224,13 @@ def table(systems: Mapping[str, Lists], judged: Sequence[tuple[str, str, int]]) 
         relevant.setdefault(query, {})[document] = 1
     scored = {name: gains(lists, relevant) for name, lists in systems.items()}
     result: dict[str, Any] = {"judgements": len(judged), "ndcg10": {}, "differences": {}}
-    for part, remainder in (("odd (chosen on)", 1), ("even (reported)", 0)):
+    for part, remainders in (
+        ("odd (chosen on)", {1}),
+        ("even (reported)", {0}),
+        ("both", {0, 1}),
+    ):
         own = {
-            name: {query: value for query, value in row.items() if int(query) % 2 == remainder}
+            name: {query: value for query, value in row.items() if int(query) % 2 in remainders}
             for name, row in scored.items()
         }
         means = {name: float(np.mean(list(row.values()))) for name, row in own.items()}

@@ -174,7 +174,8 @@ class Fts5:
             " tokenize='porter unicode61', prefix='2 3')"
         )
         self._insert(papers, 0)
-        self._base.execute("INSERT INTO papers(papers) VALUES ('optimize')")
+        with self._base:
+            self._base.execute("INSERT INTO papers(papers) VALUES ('optimize')")
         self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def ask(self, kind: str, words: list[str]) -> list[int]:

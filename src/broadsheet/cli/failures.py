@@ -30,7 +30,7 @@ EXIT_CODES = {
     PartialResult.exit_code: "partly done: what was good is kept, the message says what is missing",
     70: "a fault in Broadsheet itself; `--debug` shows where",
     130: "interrupted with Ctrl-C; what was done is kept",
-    141: "the program that read the output stopped reading (as with `| head`)",
+    141: "the program that read the output stopped reading, as `head` does",
 }
 
 #: The base class of what typer raises for a command line it doesn't understand.

@@ -19,7 +19,7 @@ def reference() -> str:
     """Return the page as Markdown: every verb with its help, then the exit codes."""
     root = root_command()
     context = type(root.make_context(PROGRAM, [], resilient_parsing=True))(
-        root, info_name=PROGRAM, terminal_width=_WIDTH
+        root, info_name=PROGRAM, terminal_width=_WIDTH, help_option_names=["-h", "--help"]
     )
     parts = [
         "# Command line\n",

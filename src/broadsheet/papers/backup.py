@@ -133,7 +133,8 @@ def restore(source: Path, home: Path, *, check: bool = True, replace: bool = Fal
         raise UsageError(
             "there is a library in this folder already", received=home, hint="--replace, or --home"
         )
-    home.mkdir(parents=True, exist_ok=True)
+    with clear_errors("restoring"):
+        home.mkdir(parents=True, exist_ok=True)
     with exclusive(home / "write.lock", "restore"), clear_errors("restoring"):
         new = {name: home / f".{name}.restored" for name in manifest.files}
         for name, path in new.items():

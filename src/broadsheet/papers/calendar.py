@@ -223,17 +223,25 @@ def neighbours(day: str, known: Sequence[str]) -> tuple[str, str]:
 
 def weeks_around(monday: date) -> tuple[str, str]:
     """Return the names of the weeks before and after the one that begins on `monday`."""
-    before, after = monday - timedelta(days=7), monday + timedelta(days=7)
-    return _week_name(before), _week_name(after)
-
-
-def _week_name(day: date) -> str:
-    year, number, _ = day.isocalendar()
-    return f"{year:04d}-W{number:02d}"
+    return _week_name(_moved(monday, -7)), _week_name(_moved(monday, 7))
 
 
 def months_around(first: date) -> tuple[str, str]:
     """Return the names of the months before and after the one that begins on `first`."""
-    before = first - timedelta(days=1)
-    after = first + timedelta(days=31)
-    return before.strftime("%Y-%m"), after.strftime("%Y-%m")
+    before, after = _moved(first, -1), _moved(first, 31)
+    return (before.isoformat()[:7] if before else "", after.isoformat()[:7] if after else "")
+
+
+def _week_name(day: date | None) -> str:
+    if day is None:
+        return ""
+    year, number, _ = day.isocalendar()
+    return f"{year:04d}-W{number:02d}"
+
+
+def _moved(day: date, days: int) -> date | None:
+    """Return the day so many days later, or None beyond the ends of the calendar."""
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return None

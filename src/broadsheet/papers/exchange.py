@@ -78,10 +78,10 @@ def export(
         PartialResult: The disk is full.
     """
     advance = (progress or Silent()).start("export", store.counts().records, "records")
-    if not isinstance(target, Path):
-        return _write(store, target, advance)
-    temporary = target.with_name(f".{target.name}.part")
     with clear_errors("the export"):
+        if not isinstance(target, Path):
+            return _write(store, target, advance)
+        temporary = target.with_name(f".{target.name}.part")
         try:
             with ExitStack() as stack:
                 stream = _open_for_writing(temporary, target.suffix, stack)

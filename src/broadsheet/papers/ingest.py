@@ -20,7 +20,10 @@ from broadsheet.papers.sources.lines import excerpt
 from broadsheet.papers.sources.opening import OpenedInput, open_inputs
 from broadsheet.papers.store import Added, Store
 
+#: A batch ends with this many records and rejects ...
 BATCH = 1000
+#: ... or with this many bytes, so that large records don't fill the memory.
+BATCH_BYTES = 32 << 20
 #: Rejects that a report holds; all of them are counted, and kept in the store.
 SHOWN_REJECTS = 1000
 #: Sources whose records are placed by byte; the others count lines.
@@ -142,17 +145,18 @@ class _Run:
 
     def read(self, opened: OpenedInput, source: str, advance: Advance) -> None:
         """Read all of it, batch by batch; what can't be read is rejected, the rest is kept."""
-        done = 0
+        done = size = 0
         for item in self._items(opened, source):
             if isinstance(item, Reject):
                 self.reject(item)
             else:
                 self._records.append(item)
                 self._mine.records += 1
-            if len(self._records) + len(self._rejects) >= BATCH:
+                size += len(item.raw)
+            if len(self._records) + len(self._rejects) >= BATCH or size >= BATCH_BYTES:
                 self.flush()
                 advance(opened.position() - done)
-                done = opened.position()
+                done, size = opened.position(), 0
         self.flush()
         advance(opened.position() - done)
 

@@ -14,6 +14,7 @@ from broadsheet import __version__
 from broadsheet.papers.library import Library
 from broadsheet.web import failures
 from broadsheet.web.background import Worker, fill_active_encoder
+from broadsheet.web.rankings import warm
 from broadsheet.web.routes import days, desk, editions, papers, periods, search, trending
 from broadsheet.web.security import Gatekeeper
 from broadsheet.web.site import Site
@@ -38,7 +39,8 @@ def create_app(
         BadInput: The store is damaged or of a newer version.
     """
     library = Library(home)
-    site = Site(library, Worker(library, fill_active_encoder) if background else None)
+    worker = Worker(library, fill_active_encoder) if background else None
+    site = Site(library, worker, warm)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -34,9 +34,14 @@ class IndexState:
     state: str
 
 
-def index_states(library: Library) -> list[IndexState]:
-    """Return the state of the words index and of each installed encoder's vectors."""
-    return [_words(library), *_vectors(library)]
+def index_states(library: Library, papers: int) -> list[IndexState]:
+    """Return the state of the words index and of each installed encoder's vectors.
+
+    Args:
+        library: The library.
+        papers: How many papers it holds.
+    """
+    return [_words(library), *_vectors(library, papers)]
 
 
 def _words(library: Library) -> IndexState:
@@ -49,8 +54,7 @@ def _words(library: Library) -> IndexState:
     return IndexState(name="words and filters", done=seen, total=revision, state=state)
 
 
-def _vectors(library: Library) -> list[IndexState]:
-    papers = library.store.counts().works
+def _vectors(library: Library, papers: int) -> list[IndexState]:
     states = []
     for card in models.installed(library.home):
         if card.kind not in {"static", "onnx"} or card.state not in {"active", "installed"}:

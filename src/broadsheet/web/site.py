@@ -26,13 +26,20 @@ class Site:
     Args:
         library: The open library.
         worker: Work done behind the pages, or None.
+        warm: Called once in a thread of its own when serving begins.
     """
 
-    def __init__(self, library: Library, worker: Worker | None = None) -> None:
+    def __init__(
+        self,
+        library: Library,
+        worker: Worker | None = None,
+        warm: Callable[[Site], None] | None = None,
+    ) -> None:
         self.library = library
         self.environment: Environment = make_environment()
         self.keys = manual.KEYS
         self._worker = worker
+        self._warming = threading.Thread(target=lambda: warm(self) if warm else None, daemon=True)
         self._memory: OrderedDict[Hashable, tuple[Hashable, object]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -61,7 +68,8 @@ class Site:
         return value
 
     def start(self) -> None:
-        """Start the background work."""
+        """Start the background work, and warm up beside it."""
+        self._warming.start()
         if self._worker:
             self._worker.start()
 
@@ -69,4 +77,6 @@ class Site:
         """Stop the background work, then close the library."""
         if self._worker:
             self._worker.stop()
+        if self._warming.is_alive():
+            self._warming.join()
         self.library.close()

@@ -8,12 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from broadsheet.core.errors import BroadsheetError
+from broadsheet.papers.store import Store
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Environment = Callable[..., dict[str, str]]
@@ -101,7 +105,18 @@ def test_demo_survives_a_file_that_is_half_good(broadsheet: Run, home: Path, gol
 def test_ctrl_c_while_reading_keeps_what_was_stored(
     broadsheet: Run, home: Path, environment: Environment
 ) -> None:
-    paper = '{{"day":"2025-11-04","id":"2511.{0:05d}","title":"Kettle {0}","abstract":"Hot."}}\n'
+    lines = [
+        json.dumps(
+            {
+                "day": "2025-11-04",
+                "id": f"2511.{number:05d}",
+                "title": f"Kettle {number}",
+                "abstract": "Kettles whistle. " * 100,
+            }
+        ).encode()
+        + b"\n"
+        for number in range(2500)
+    ]
     with subprocess.Popen(
         [sys.executable, "-m", "broadsheet", "ingest", "-"],
         env=environment(home),
@@ -111,8 +126,7 @@ def test_ctrl_c_while_reading_keeps_what_was_stored(
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        for number in range(2500):
-            process.stdin.write(paper.format(number).encode())
+        process.stdin.writelines(lines)
         process.stdin.flush()
         _wait_for_works(home, 1000)
         process.send_signal(signal.SIGINT)
@@ -120,19 +134,13 @@ def test_ctrl_c_while_reading_keeps_what_was_stored(
     assert process.returncode == 130, error
     assert error.splitlines()[-1].startswith("broadsheet: interrupted; what was done is kept")
     assert "Traceback" not in error
-    again = "".join(paper.format(number) for number in range(2500))
-    done = broadsheet("ingest", "-", "--json", stdin=again)
+    done = broadsheet("ingest", "-", "--json", stdin=b"".join(lines))
     total = json.loads(done.stdout)["data"]["total"]
     assert total["known"] >= 1000
     assert total["known"] + total["new"] == 2500
 
 
 def _wait_for_works(home: Path, count: int) -> None:
-    import time
-
-    from broadsheet.core.errors import BroadsheetError
-    from broadsheet.papers.store import Store
-
     for _ in range(600):
         time.sleep(0.1)
         try:
@@ -185,7 +193,7 @@ def test_fetch_without_a_network_is_exit_3_and_says_when_to_try_again(
     loaded: Run, home: Path, environment: Environment
 ) -> None:
     """A proxy that refuses stands for a network that is not there."""
-    proxy = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "all_proxy")}
+    proxy = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
     done = subprocess.run(
         [sys.executable, "-m", "broadsheet", "fetch", "--seconds", "5", "--json"],
         env=environment(home, **proxy, no_proxy=""),

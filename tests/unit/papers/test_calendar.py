@@ -109,6 +109,8 @@ def test_ranges_at_the_ends_of_years() -> None:
     assert [str(day) for day in calendar.week_range("2026-W01")] == ["2025-12-29", "2026-01-04"]
     assert calendar.weeks_around(calendar.week_range("2026-W01")[0]) == ("2025-W52", "2026-W02")
     assert calendar.months_around(calendar.month_range("2025-01")[0]) == ("2024-12", "2025-02")
+    assert calendar.weeks_around(calendar.week_range("0001-W01")[0]) == ("", "0001-W02")
+    assert calendar.months_around(calendar.month_range("0001-01")[0]) == ("", "0001-02")
 
 
 def test_neighbouring_days_with_papers() -> None:

@@ -162,6 +162,23 @@ def test_interrupted_and_resumed_equals_undisturbed(
         assert canonical_state(other) == canonical_state(store)
 
 
+def test_large_records_end_a_batch_early(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_BYTES", 3000)
+    sizes = []
+    add = store.add
+
+    def counted(batch: Any, rejects: Any) -> Any:
+        sizes.append(len(batch))
+        return add(batch, rejects)
+
+    monkeypatch.setattr(store, "add", counted)
+    path = write(tmp_path / "a.jsonl", [listing(n, abstract="x " * 700) for n in range(6)])
+    assert ingest(store, [path]).total.new == 6
+    assert sizes == [2, 2, 2, 0]
+
+
 def test_report_is_json(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [listing(1), "{"])
     data = json.loads(json.dumps(ingest(store, [path]).to_json()))

@@ -36,6 +36,10 @@ from broadsheet.papers.tex.segments import segments
         ("#Turki$hTweets by $&!#* vectors", "#Turki$hTweets by $&!#* vectors"),
         (r"our \method and \ours{} stay", r"our \method and \ours{} stay"),
         (r"English\rightarrowGerman", "English→German"),
+        (
+            r"2\textasciicircum{}n, a\textbackslash{}b, \textbraceleft{}z\textbraceright",
+            r"2^n, a\b, {z}",
+        ),
         (r"\url{https://a.org/x\_y} \href{https://b.org}{here}", "https://a.org/x_y here"),
         ("https://a.org/{this page}", "https://a.org/ (this page)"),
         (r"$\begin{pmatrix}a&b\end{pmatrix}$", r"\begin{pmatrix}a&b\end{pmatrix}"),

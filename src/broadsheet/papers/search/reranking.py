@@ -36,7 +36,7 @@ class Reranking:
     def reorder(
         self, text: str, order: Sequence[tuple[int, float]], works: Mapping[int, Work]
     ) -> tuple[list[tuple[int, float]], dict[int, ScorePart]]:
-        """Put the papers in `works`, which lead `order`, into the cross-encoder's order.
+        """Put the papers in `works` first, in the cross-encoder's order.
 
         A reread paper's score is the best score of the list plus the probability that the
         cross-encoder gives it; the part returned for it is the difference to its old score.
@@ -45,21 +45,20 @@ class Reranking:
             NotFound: No cross-encoder is installed.
             BadInput: It is damaged.
         """
-        read = [number for number, _ in order[: len(works)] if number in works]
-        if not read:
+        before = {number: score for number, score in order if number in works}
+        if not before:
             return list(order), {}
-        before = dict(order[: len(works)])
         model = self._model()
-        logits = model.score(text, [text_of(works[number]) for number in read])
+        logits = model.score(text, [text_of(works[number]) for number in before]).tolist()
         best = max(before.values())
-        parts = {}
-        scores = {}
-        for number, logit in zip(read, logits.tolist(), strict=True):
-            scores[number] = best + 1 / (1 + math.exp(-logit))
+        scores, parts = {}, {}
+        for number, logit in zip(before, logits, strict=True):
+            scores[number] = best + (1 + math.tanh(logit / 2)) / 2
             lift = scores[number] - before[number]
             detail = f"logit {logit:.2f} by {model.id}"
             parts[number] = ScorePart(name="reranker", value=lift, detail=detail)
-        read.sort(key=lambda number: (-scores[number], number))
+        ranked = dict(zip(before, logits, strict=True))
+        read = sorted(before, key=lambda number: (-ranked[number], number))
         rest = [pair for pair in order if pair[0] not in parts]
         return [(number, scores[number]) for number in read] + rest, parts
 

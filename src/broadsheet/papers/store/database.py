@@ -46,17 +46,20 @@ def clear_errors(doing: str) -> Iterator[None]:
 
     Raises:
         PartialResult: The disk is full; what was stored before is kept.
-        SourceError: Another process held the store for too long, or the disk failed.
+        SourceError: Another process held the store for too long, or the disk failed or refused.
         BadInput: The file is damaged.
     """
     try:
         yield
     except sqlite3.Error as error:
         raise _explain(error, doing) from error
+    except BrokenPipeError:
+        raise  # the reader of our output went away: no fault of the store
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise _disk_full(doing) from error
+        if error.errno == errno.ENOSPC:
+            raise _disk_full(doing) from error
+        reason = (error.strerror or str(error)).lower()
+        raise SourceError(f"{doing} stopped: {reason}", received=error.filename) from error
 
 
 def _disk_full(doing: str) -> BroadsheetError:

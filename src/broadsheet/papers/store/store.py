@@ -12,7 +12,7 @@ from broadsheet.core.clock import timestamp
 from broadsheet.core.errors import BadInput, NotFound
 from broadsheet.papers.model import Facts, Reject, SourceRecord, Work
 from broadsheet.papers.store import history, reading
-from broadsheet.papers.store.database import Database
+from broadsheet.papers.store.database import Database, clear_errors
 from broadsheet.papers.store.results import Added, Change, Counts, StoredRecord
 from broadsheet.papers.store.writing import Batch, Parser, merge_all_anew
 
@@ -62,7 +62,8 @@ class Store:
                 )
             if home.exists() and not home.is_dir():
                 raise BadInput("the home is not a folder", received=home)
-            home.mkdir(parents=True, exist_ok=True)
+            with clear_errors("making the library"):
+                home.mkdir(parents=True, exist_ok=True)
         return cls(home, Database(path), parser)
 
     def __enter__(self) -> Self:

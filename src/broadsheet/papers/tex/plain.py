@@ -36,10 +36,11 @@ _ACCENT = re.compile(
     r"""\\(?:(?P<mark>[`'^"~=.])\s*|(?P<letter>[uvHcdbkr])(?:\s+|(?=[\{\\])))"""
     r"(?:\{\s*(?P<group>\\?[^\W\d_]{1,2})\s*\}|(?P<bare>\\[ij](?![A-Za-z])|[^\W\d_]))"
 )
+_BRACE = re.compile(r"\\textbrace(left|right)(?:\{\}|\b)")
 _STYLE = re.compile(r"\\(" + "|".join(sorted(STYLES, key=len, reverse=True)) + r")\s*\{([^{}]*)\}")
 _HREF = re.compile(r"\\href\s*\{[^{}]*\}\s*\{([^{}]*)\}")
 _NOTE = re.compile(r"\s*\\(?:footnote|thanks)\s*\{([^{}]*)\}")
-_COMMAND = re.compile(r"\\(?:([A-Za-z]+)(\*?)([ \t]*)|([^A-Za-z]))", re.DOTALL)
+_COMMAND = re.compile(r"\\(?:([A-Za-z]+)(\*?)(\{\}|[ \t]*)|([^A-Za-z]))", re.DOTALL)
 _GROUP = re.compile(r"(?<![\\\w^])\{([^{},;:=]{0,200})\}|(?<=[^\W_])\{([A-Z0-9]{1,8}|[^\W\d_])\}")
 _ADDRESS = re.compile(r"(https?://[^\s{}]{1,300})\{([^{}]*)\}")
 _LOST_STYLE = re.compile(r"(?<![\\A-Za-z])(?:emph|(?:text|math)(?:bf|it|tt|sc|rm|cal))\{([^{}]*)\}")
@@ -80,7 +81,7 @@ def to_plain(raw: str) -> str:
 def plain_text(text: str) -> str:
     """Return running text (no formulas) without TeX."""
     if "\\" in text:
-        text = _ACCENT.sub(_accent, text)
+        text = _ACCENT.sub(_accent, _BRACE.sub(_brace, text))
         for _ in range(_PASSES):
             before = text
             text = _HREF.sub(r"\1", _NOTE.sub(r" (\1)", _STYLE.sub(r"\2", text)))
@@ -153,6 +154,10 @@ def _accent(match: re.Match[str]) -> str:
     return unicodedata.normalize("NFC", base[0] + mark) + base[1:]
 
 
+def _brace(match: re.Match[str]) -> str:
+    return _LEFT if match[1] == "left" else _RIGHT
+
+
 def _tie(match: re.Match[str]) -> str:
     around = match.string[match.start() - 1 : match.end() + 1]
     return "~" if _RANGE.fullmatch(around) else " "
@@ -169,7 +174,7 @@ def _command(match: re.Match[str]) -> str:
     if shown is not None:
         if mark or not shown:
             return shown
-        return shown + star + ("" if name in LETTERS else blank)
+        return shown + star + ("" if name in LETTERS or blank == "{}" else blank)
     for known in long_names() if name else ():
         if name.startswith(known):
             return f"{table()[known]}{name[len(known) :]}{star}{blank}"
@@ -187,6 +192,7 @@ def _symbol(match: re.Match[str]) -> str:
     if mark or not shown:
         return shown
     words = shown.isascii() and shown.isalpha()
+    blank = blank.strip("{}")
     return f"{shown}{star}{' ' if words and blank else blank}"
 
 

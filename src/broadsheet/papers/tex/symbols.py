@@ -153,6 +153,7 @@ _LACKING = {
     "textgreater": ">",
     "textless": "<",
     "textasciitilde": "~",
+    "textasciicircum": "^",
     "textbackslash": "\\",
     "textunderscore": "_",
     "textpm": "±",

@@ -124,9 +124,8 @@ def _trend(
                 value = formula.weights[name] * standing.percentile
                 own.append(_part(name, value, _describe(name, standing)))
     for own, topic in zip(parts, topics, strict=True):
-        alone = "" if own else "; no votes known, so the topic alone decides"
         value = formula.weights["topic"] * topic.value
-        own.append(_part("topic", value, _describe_topic(topic) + alone))
+        own.append(_part("topic", value, _describe_topic(topic, votes=bool(own))))
     return [tuple(own) for own in parts]
 
 
@@ -138,18 +137,25 @@ def _describe(name: str, standing: Standing) -> str:
     return f"{name} {own.count} {growth}, p{percent} of {standing.of} papers{pool}"
 
 
-def _describe_topic(topic: Burst) -> str:
+def _describe_topic(topic: Burst, *, votes: bool) -> str:
     if topic.z is None:
-        return f"topic: no burst, only {topic.base_days} earlier announcement days known"
+        alone = "" if votes else "; no votes known either, so the order is that of the ids"
+        return f"topic: no burst, {_days(topic.base_days)} known before these{alone}"
+    alone = "" if votes else "; no votes known, so the topic alone decides"
     words = f": {', '.join(topic.words)}" if topic.words else ""
+    papers = "paper" if topic.observed == 1 else "papers"
     return (
-        f"topic: {topic.observed} similar papers in {RECENT_DAYS} announcement days against "
-        f"{topic.expected:.1f} expected (z {topic.z:+.1f}){words}"
+        f"topic: {topic.observed} similar {papers} in {_days(RECENT_DAYS)} against "
+        f"{topic.expected:.1f} expected (z {topic.z:+.1f}){words}{alone}"
     )
 
 
+def _days(count: int) -> str:
+    return f"{count} announcement day{'' if count == 1 else 's'}"
+
+
 def _age_text(age: int) -> str:
-    return "of the day" if age == 0 else f"{age} announcement day{'s' if age > 1 else ''} old"
+    return "of the day" if age == 0 else f"{_days(age)} old"
 
 
 def _hn(work: Work, axis: Axis) -> tuple[ScorePart, ...]:
@@ -169,7 +175,7 @@ def _reddit(work: Work, axis: Axis) -> tuple[ScorePart, ...]:
 def _lobsters(work: Work, axis: Axis) -> tuple[ScorePart, ...]:
     upvotes, comments = (count_of(work, name, axis.until) for name in ("upvotes", "comments"))
     points = upvotes + 1 + min(comments, upvotes)
-    detail = f"log10 of {upvotes} upvotes, {comments} comments and one"
+    detail = f"log10 of {upvotes} upvotes + {points - upvotes - 1} comments + 1"
     return (
         _part("votes", math.log10(max(points, 1)), detail),
         _part("age", -_SECONDS_A_DAY * axis.age(work.day) / 79_200, _age_text(axis.age(work.day))),

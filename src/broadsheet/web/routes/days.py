@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from broadsheet.core import clock
 from broadsheet.papers import calendar
 from broadsheet.papers.library import Library
 from broadsheet.papers.model import Work
 from broadsheet.papers.query import filter_text
 from broadsheet.papers.sections import CATEGORY_NAMES
-from broadsheet.web.pages import LIST_TWINS, Answer, page
+from broadsheet.web import rankings
+from broadsheet.web.pages import LIST_TWINS, Answer, page, site_of
 from broadsheet.web.presenters import Paper, present
 from broadsheet.web.rendering import address, long_day
 from broadsheet.web.shapes import DayPage
@@ -39,10 +39,9 @@ class Group:
 @page(router, "/new", twins=LIST_TWINS, shape=DayPage)
 def new(request: Request, library: Library, day: str = "") -> Answer:
     """Everything dated a day (the latest by default), by category."""
-    days = [held for held, _ in library.store.days()]
-    if not day:
-        this_day = clock.today().isoformat()
-        day = next((held for held in reversed(days) if held <= this_day), this_day)
+    site = site_of(request)
+    days = [held for held, _ in rankings.days(site)]
+    day = day or rankings.latest_day(site)
     calendar.parse_day(day)
     works = library.store.works_between(day, day)
     groups: dict[tuple[str, str], list[Work]] = {}

@@ -16,7 +16,7 @@ from broadsheet.papers.library import Library
 from broadsheet.papers.live import source_status
 from broadsheet.papers.sources import SOURCES
 from broadsheet.papers.trending.formulas import FORMULAS
-from broadsheet.web import manual
+from broadsheet.web import manual, rankings
 from broadsheet.web.coverage import IndexState, index_states
 from broadsheet.web.pages import DATA_TWINS, Answer, page, site_of
 from broadsheet.web.rendering import respond
@@ -102,9 +102,9 @@ def sources(request: Request, library: Library) -> Answer:
 def stats(request: Request, library: Library) -> Answer:
     """How many papers there are, and how far the indexes have come."""
     counts = library.store.counts()
-    days = library.store.days()
+    days = rankings.days(site_of(request))
     editions = len(library.store.edition_days())
-    indexes = tuple(index_states(library))
+    indexes = tuple(index_states(library, counts.works))
     progress = site_of(request).progress
     bars = _bars(days)
     return Answer(

@@ -14,6 +14,7 @@ from broadsheet.papers.library import Library
 from broadsheet.papers.model import Work
 from broadsheet.papers.results import Edition, EditionEntry
 from broadsheet.papers.sections import LEAD, REST
+from broadsheet.web import rankings
 from broadsheet.web.pages import LIST_TWINS, Answer, page, site_of
 from broadsheet.web.presenters import Paper, present, present_entries
 from broadsheet.web.rendering import long_day
@@ -34,7 +35,7 @@ EXCERPTS = (150, 60, 60, 40)
 @page(router, "/", twins=LIST_TWINS, shape=EditionPage, twin_path="/today")
 def today(request: Request, library: Library) -> Answer:
     """Today's edition, or the latest one."""
-    days = [day for day, _ in library.store.days()]
+    days = [day for day, _ in rankings.days(site_of(request))]
     this_day = clock.today().isoformat()
     past = [day for day in days if day <= this_day]
     shown = past[-1] if past else days[0] if days else ""
@@ -59,7 +60,7 @@ def day(request: Request, library: Library, day: str, printing: int | None = Non
     except NotFound:
         if printing is not None:
             raise
-        return _no_edition(library, day)
+        return _no_edition(request, day)
 
 
 def _edition(
@@ -67,9 +68,7 @@ def _edition(
 ) -> Answer:
     site = site_of(request)
     library = site.library
-    edition = site.remember(
-        ("edition", day, printing), lambda: library.edition(day, printing=printing)
-    )
+    edition = rankings.edition(site, day, printing)
     published = [held for held in library.store.edition_days() if held[0] == day]
     works = works_of(library, edition.entries)
     printed = tuple(works[e.work_id] for e in edition.entries if e.work_id in works)
@@ -90,7 +89,7 @@ def _edition(
             "stale": stale,
             "late": [present(work, words=0) for work in late[:TITLES]],
             **_layout(edition, works),
-            **_neighbours(library, day),
+            **_neighbours(request, day),
         },
     )
 
@@ -121,20 +120,21 @@ def _layout(edition: Edition, works: dict[str, Work]) -> dict[str, object]:
     }
 
 
-def _neighbours(library: Library, day: str) -> dict[str, str]:
-    earlier, later = calendar.neighbours(day, [known for known, _ in library.store.days()])
+def _neighbours(request: Request, day: str) -> dict[str, str]:
+    known = [held for held, _ in rankings.days(site_of(request))]
+    earlier, later = calendar.neighbours(day, known)
     return {"earlier": earlier, "later": later}
 
 
-def _no_edition(library: Library, day: str) -> Answer:
-    known = [held for held, _ in library.store.days()]
+def _no_edition(request: Request, day: str) -> Answer:
+    known = [held for held, _ in rankings.days(site_of(request))]
     why = calendar.why_empty(day, known)
     return Answer(
         template="no_edition.html",
         title=f"No edition of {long_day(day)}",
         status=404,
-        data={"day": day, "reason": why, **_neighbours(library, day)},
-        values={"nav": "today", "day": day, "why": why, **_neighbours(library, day)},
+        data={"day": day, "reason": why, **_neighbours(request, day)},
+        values={"nav": "today", "day": day, "why": why, **_neighbours(request, day)},
     )
 
 

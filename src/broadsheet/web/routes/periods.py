@@ -14,6 +14,7 @@ from broadsheet.papers import calendar, editions
 from broadsheet.papers.editions import Period
 from broadsheet.papers.library import Library
 from broadsheet.papers.results import CalendarDay
+from broadsheet.web import rankings
 from broadsheet.web.pages import DATA_TWINS, LIST_TWINS, Answer, page, site_of
 from broadsheet.web.presenters import paper_address, present, present_entries
 from broadsheet.web.rendering import address, long_day, short_day
@@ -58,26 +59,26 @@ class Neighbour:
 @page(router, "/w")
 def this_week(request: Request, library: Library) -> Answer:
     """The week of the latest edition."""
-    year, week, _ = _latest(library).isocalendar()
+    year, week, _ = _latest(request).isocalendar()
     return Answer(see=f"/w/{year}-W{week:02d}")
 
 
 @page(router, "/m")
 def this_month(request: Request, library: Library) -> Answer:
     """The month of the latest edition."""
-    return Answer(see=f"/m/{_latest(library):%Y-%m}")
+    return Answer(see=f"/m/{_latest(request):%Y-%m}")
 
 
 @page(router, "/calendar")
 def this_calendar(request: Request, library: Library) -> Answer:
     """The calendar of the latest edition's month."""
-    return Answer(see=f"/calendar/{_latest(library):%Y-%m}")
+    return Answer(see=f"/calendar/{_latest(request):%Y-%m}")
 
 
 @page(router, "/w/{week}", twins=LIST_TWINS, shape=RankedPage)
 def week(request: Request, library: Library, week: str) -> Answer:
     """The best papers of a week, and its days."""
-    period = site_of(request).remember(("week", week), lambda: editions.week(library.store, week))
+    period = rankings.week(site_of(request), week)
     values = {"kind": "Week", "nav": "week"} | {
         name: Neighbour(label=week_name(other), address=f"/w/{other}") if other else None
         for name, other in (("previous", period.earlier), ("next", period.later))
@@ -88,9 +89,7 @@ def week(request: Request, library: Library, week: str) -> Answer:
 @page(router, "/m/{month}", twins=LIST_TWINS, shape=RankedPage)
 def month(request: Request, library: Library, month: str) -> Answer:
     """The best papers of a month, and its days."""
-    period = site_of(request).remember(
-        ("month", month), lambda: editions.month(library.store, month)
-    )
+    period = rankings.month(site_of(request), month)
     values = {"kind": "Month", "nav": "month"} | {
         name: Neighbour(label=long_day(other), address=f"/m/{other}") if other else None
         for name, other in (("previous", period.earlier), ("next", period.later))
@@ -183,8 +182,5 @@ def _weeks(days: list[CalendarDay], leading: int) -> list[list[CalendarDay | Non
     return [cells[start : start + 7] for start in range(0, len(cells), 7)]
 
 
-def _latest(library: Library) -> date:
-    """Return the latest day that is not in the future and has papers, else today."""
-    this_day = clock.today().isoformat()
-    past = [day for day, _ in library.store.days() if day <= this_day]
-    return date.fromisoformat(past[-1]) if past else clock.today()
+def _latest(request: Request) -> date:
+    return date.fromisoformat(rankings.latest_day(site_of(request)))

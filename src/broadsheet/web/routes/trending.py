@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
-from broadsheet.core import clock
 from broadsheet.core.errors import UsageError
 from broadsheet.papers import calendar
 from broadsheet.papers.library import Library
 from broadsheet.papers.trending.formulas import FORMULAS, SOURCES, Formula, formula_named
+from broadsheet.web import rankings
 from broadsheet.web.pages import LIST_TWINS, Answer, page, site_of
 from broadsheet.web.paging import Pages, page_number
 from broadsheet.web.presenters import present_entries
@@ -31,7 +31,7 @@ _LONGEST = 366
 def trending(
     request: Request,
     library: Library,
-    window: str = "7d",
+    window: str = f"{rankings.WINDOW_DAYS}d",
     rank: str = FORMULAS[0].id,
     cat: Annotated[str, Query(max_length=40)] = "",
     until: str = "",
@@ -40,12 +40,10 @@ def trending(
     """Papers of the last announcement days, ranked by a published formula."""
     days = read_window(window)
     formula = formula_named(rank)
-    last = until or _latest(library)
+    site = site_of(request)
+    last = until or rankings.latest_day(site)
     calendar.parse_day(last)
-    entries = site_of(request).remember(
-        ("trending", last, days, rank, cat.casefold()),
-        lambda: library.trending(until=last, window=days, rank=rank, category=cat),
-    )
+    entries = rankings.trending(site, last, days, rank, cat)
     pages = Pages(request.url, page_number(number), PAGE, len(entries))
     shown = entries[pages.offset : pages.offset + PAGE]
     works = {work.id: work for work in library.works(entry.work_id for entry in shown)}
@@ -112,9 +110,3 @@ def formula_lines(formula: Formula) -> list[str]:
     if formula.id in SOURCES:
         lines.append(f"Source: {SOURCES[formula.id]}.")
     return lines
-
-
-def _latest(library: Library) -> str:
-    this_day = clock.today().isoformat()
-    past = [day for day, _ in library.store.days() if day <= this_day]
-    return past[-1] if past else this_day

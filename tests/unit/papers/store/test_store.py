@@ -22,6 +22,17 @@ def test_opening_needs_a_library(tmp_path: Path) -> None:
         Store.open(tmp_path / "file", create=True)
 
 
+def test_a_folder_that_refuses_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", "home")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(SourceError, match="making the library stopped: permission denied"):
+        Store.open(tmp_path / "home", create=True)
+
+
 def test_newer_store_is_refused_in_one_line(tmp_path: Path) -> None:
     Store.open(tmp_path, create=True).close()
     with sqlite3.connect(tmp_path / STORE_FILE) as connection:

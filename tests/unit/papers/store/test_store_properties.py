@@ -14,7 +14,7 @@ from broadsheet.papers.matching import effective_ids, match_keys
 from broadsheet.papers.store import Store, canonical_state
 
 Fresh = Callable[[], Store]
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=40, deadline=None)
 
 #: Long titles, so that saved pages match; "gecko" is too short to match alone.
 TITLES = ("a title that is long enough", "another title that is long", "gecko", "")
