@@ -42,6 +42,7 @@ def test_results_appear_while_typing_and_the_address_follows(open_page: Open) ->
     box.press_sequentially("topic segm", delay=20)
     sync_api.expect(page).to_have_title(re.compile("^Search: topic segm "))
     assert page.locator("#count").inner_text() != before
+    assert page.locator("#news").inner_text() == page.locator("#count").inner_text()
     assert page.url.endswith("q=topic+segm")
     assert page.locator("#completions option").first.get_attribute("value").startswith("topic segm")
     assert page.evaluate("document.activeElement.id") == "find"

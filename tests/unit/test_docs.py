@@ -64,7 +64,7 @@ def prepare(folder: Path, page: Path) -> dict[str, str]:
     golden = ROOT / "tests" / "golden"
     shutil.copy(golden / "page" / "page.txt", folder / "page.txt")
     shutil.copy(golden / "jsonl-hf" / "broken.jsonl", folder / "broken.jsonl")
-    shutil.copy(golden / "bibtex" / "library.bib", folder / "library.bib")
+    shutil.copy(golden / "jsonl-acl" / "papers.jsonl", folder / "anthology.jsonl")
     program = folder / "bin" / "broadsheet"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m broadsheet "$@"\n')

@@ -12,7 +12,17 @@ from rich.cells import cell_len, set_cell_size
 #: Columns of long texts; they are shortened when a line would not fit.
 _LONG = {"title", "authors", "reason", "description", "detail", "summary", "abstract", "origin"}
 _LONG |= {"hint", "venue", "excerpt", "address"}
-_RIGHT = {"rank", "score", "papers", "behind", "records", "megabytes", "offset"}
+_RIGHT = {"rank", "score", "papers", "behind", "records", "megabytes", "offset", "new", "known"}
+_RIGHT |= {
+    "works",
+    "joined",
+    "merged",
+    "changed",
+    "rejected",
+    "days_behind",
+    "days_done",
+    "new_works",
+}
 #: This column is printed whole, below its row.
 _BELOW = "why"
 _GAP = "  "

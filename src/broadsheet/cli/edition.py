@@ -227,12 +227,10 @@ def _emit_edition(edition: Edition, *, explain: bool, as_json: bool) -> None:
 
 def _emit_period(period: Period, limit: int, *, explain: bool, as_json: bool) -> None:
     emit(period, _entry_table(period.entries[:limit], explain=explain), as_json=as_json)
-    note(
-        f"{period.name}: {len(period.entries):,} papers on "
-        f"{sum(bool(item.papers) for item in period.days)} days"
-        + (f", {len(period.undated):,} more without a day" if period.undated else "")
-        + "."
-    )
+    days = sum(bool(item.papers) for item in period.days)
+    undated = f", {len(period.undated):,} more without a day" if period.undated else ""
+    plural = "s" * (days != 1)
+    note(f"{period.name}: {len(period.entries):,} papers on {days} day{plural}{undated}.")
     if not period.entries and not period.undated:
         raise typer.Exit(1)
 
@@ -254,4 +252,5 @@ def _emit_verified(found: Sequence[Verification], *, as_json: bool) -> None:
             received=", ".join(wrong),
             hint="broadsheet restore, from a backup",
         )
-    note(f"{len(found):,} editions rebuilt, all equal to what was published.")
+    plural = "s" * (len(found) != 1)
+    note(f"{len(found):,} edition{plural} rebuilt, equal to what was published.")

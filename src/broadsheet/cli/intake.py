@@ -100,9 +100,12 @@ def ingest(
         )
         if not dry_run:
             library.refresh(progress)
-    lines = [asdict(item) for item in (*report.inputs, report.total)]
+    lines = [asdict(item) for item in report.inputs]
     rows = [[line[name] for name in _INPUT_COLUMNS] for line in lines]
     emit(report, Table(_INPUT_COLUMNS, rows), as_json=as_json)
+    total = report.total
+    if len(lines) > 1:
+        note(f"{total.records:,} records in all: {total.new:,} new, {total.works:,} new papers.")
     _end_ingest(report)
 
 

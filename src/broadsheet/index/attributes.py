@@ -218,10 +218,16 @@ class AttributeStore:
         postings = self._postings.get(name)
         if postings is None or not len(postings.numbers):
             return []
-        running = np.concatenate(([0], np.cumsum(mask[postings.numbers])))
-        totals = running[postings.starts[1:]] - running[postings.starts[:-1]]
-        order = np.lexsort((np.arange(len(totals)), -totals))[:limit]
-        return [(postings.values[i], int(totals[i])) for i in order if totals[i]]
+        inside = mask[postings.numbers].view(np.int8)
+        totals = np.add.reduceat(inside, postings.starts[:-1], dtype=np.int64)
+        # What ties with the last place goes by value, that is, by position.
+        least = max(int(np.partition(totals, -limit)[-limit]) if limit < len(totals) else 1, 1)
+        above = np.flatnonzero(totals > least)
+        order = [
+            *above[np.argsort(-totals[above], kind="stable")],
+            *np.flatnonzero(totals == least),
+        ]
+        return [(postings.values[i], int(totals[i])) for i in order[:limit]]
 
     def number_counts(self, name: str, mask: Mask) -> list[tuple[int, int]]:
         """Return the values of an integer attribute among the masked documents, with counts."""

@@ -12,6 +12,7 @@ import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,7 @@ class WordIndex:
         result = self._searcher.search(
             query, max(self.size, 1), count=False, order_by_field="number"
         )
-        return np.fromiter((number for number, _ in result.hits), dtype=np.int64)
+        return np.fromiter(map(itemgetter(0), result.hits), dtype=np.int64)
 
     def similar(
         self, document: Document, predicate: Predicate = EVERYTHING, *, limit: int = 20

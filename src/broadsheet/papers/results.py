@@ -44,7 +44,8 @@ class SearchPage:
 
     Args:
         query: The query as understood, in canonical form.
-        total: How many papers match the words and the filters.
+        total: How many papers match: the filters hold, and they hold the words or, in a hybrid
+            search, are among the nearest in meaning.
         mode: "hybrid", "words" or "dense": what was in fact done.
         facets: Facet name (year, venue, cat, author, has) to values, most frequent first.
         notes: Sentences for the reader: "No encoder is installed, so ...".

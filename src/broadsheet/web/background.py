@@ -78,6 +78,11 @@ class Worker:
         self._seen: object = None
         self.progress = WorkProgress()
 
+    @property
+    def stopping(self) -> bool:
+        """Tell whether the thread was asked to end."""
+        return self._stopping.is_set()
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
@@ -95,6 +100,8 @@ class Worker:
             try:
                 self._step()
                 pause_s = self._every_s
+            except _Stopped:
+                return
             except BroadsheetError as error:
                 self.progress = WorkProgress(trouble=str(error))
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -110,14 +117,18 @@ class Worker:
             return
         board = _Board(self)
         self._library.refresh(board)
-        if self._fill is not None and not self._stopping.is_set():
+        if self._fill is not None and not self.stopping:
             self._fill(self._library, board, self._stopping.is_set)
         self.progress = WorkProgress()
         self._seen = state
 
 
+class _Stopped(Exception):  # noqa: N818 - says what happened
+    """Raised out of a long step when the server ends; each step goes on from its last commit."""
+
+
 class _Board:
-    """Progress that is shown on pages."""
+    """Progress that is shown on pages; ends the step when the server ends."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -128,6 +139,8 @@ class _Board:
 
         def advance(amount: int) -> None:
             worker.progress = replace(worker.progress, done=worker.progress.done + amount)
+            if worker.stopping:
+                raise _Stopped
 
         return advance
 
@@ -144,5 +157,6 @@ def fill_active_encoder(
     """Encode what the chosen encoder has not seen; nothing to do without a chosen encoder."""
     chosen = models.active(library.home)
     if chosen:
-        encoder = load_encoder(models.model_folder(library.home, chosen))
+        threads = max(1, (os.cpu_count() or 1) - 1)
+        encoder = load_encoder(models.model_folder(library.home, chosen), threads=threads)
         fill(library.store, library.home, encoder, progress=progress, should_stop=should_stop)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broadsheet.core.errors import BadInput, NotFound
 from broadsheet.index.attributes import AttributeStore
@@ -99,3 +102,27 @@ def test_a_cut_file_is_named(store: AttributeStore, tmp_path: Path, keep: int) -
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(BadInput, match="index build"):
         AttributeStore.load(tmp_path)
+
+
+documents = st.lists(
+    st.builds(
+        lambda number, values: Document(number=number, title="A", terms={"cat": values}),
+        st.integers(0, 30),
+        st.lists(st.sampled_from("abcdefg"), max_size=4).map(tuple),
+    ),
+    max_size=30,
+    unique_by=lambda one: one.number,
+)
+
+
+@given(documents, st.sets(st.integers(0, 30)), st.integers(1, 9))
+def test_counts_are_those_of_a_plain_count(
+    papers: list[Document], chosen: set[int], limit: int
+) -> None:
+    store = AttributeStore().apply(papers)
+    mask = store.mask_of(np.array(sorted(chosen), dtype=np.int64))
+    counted = Counter(
+        value for one in papers if one.number in chosen for value in set(one.terms["cat"])
+    )
+    expected = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
+    assert store.counts("cat", mask, limit=limit) == expected

@@ -108,6 +108,25 @@ def test_stops_in_the_middle_of_a_fill(library: Library) -> None:
     assert ended.is_set()
 
 
+def test_stops_in_the_middle_of_a_step_that_only_shows_progress(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def endless(progress: Progress) -> None:
+        advance = progress.start("words", None, "papers")
+        while True:
+            begun.set()
+            advance(1)
+
+    monkeypatch.setattr(library, "refresh", endless)
+    worker = Worker(library, None, every_s=0.01)
+    worker.start()
+    assert begun.wait(PATIENCE_S)
+    worker.stop()
+    assert not worker._thread.is_alive()
+
+
 def test_without_an_encoder_there_is_nothing_to_fill(library: Library) -> None:
     started: list[str] = []
 

@@ -182,6 +182,14 @@ def test_pages_link_their_twins_and_announce_their_feeds(client: TestClient) -> 
             assert client.get(link).status_code == 200, link
 
 
+def test_the_feed_of_a_search_has_the_newest_first(client: TestClient) -> None:
+    items = client.get("/search.feed.json?q=models").json()["items"]
+    days = [item["date_published"] for item in items]
+    assert days == sorted(days, reverse=True)
+    ranked = client.get("/search.json?q=models").json()["data"]["sort"]
+    assert ranked == "best"
+
+
 def test_opml_lists_feeds_that_work(client: TestClient) -> None:
     outlines = ElementTree.fromstring(client.get("/opml").content).findall(".//outline")
     assert len(outlines) == 3

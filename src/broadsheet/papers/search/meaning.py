@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,7 @@ class Meaning:
         self._names: list[str] = []
         self._looked = -_LOOK_AGAIN_S
         self._queries: OrderedDict[tuple[str, str], Vector] = OrderedDict()
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="meaning")
 
     @property
     def available(self) -> bool:
@@ -86,6 +88,14 @@ class Meaning:
             numbers = space.vectors.numbers
             covered[numbers[numbers < len(allowed)]] = True
         return int((covered & allowed).sum())
+
+    def begin(self, text: str, allowed: Mask, limit: int) -> Future[list[Near]]:
+        """Begin `nearest` in another thread: the words can be searched meanwhile."""
+        return self._threads.submit(self.nearest, text, allowed, limit)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def nearest(self, text: str, allowed: Mask, limit: int) -> list[Near]:
         """Return the allowed papers whose text is nearest to a query, best first."""
@@ -166,7 +176,8 @@ class Meaning:
             if known is not None and known.stamps[0] == artefact:
                 encoder = known.encoder
             else:
-                encoder = load_encoder(models.model_folder(self._home, name))
+                # A query is short: a second thread would only wait for the first.
+                encoder = load_encoder(models.model_folder(self._home, name), threads=1)
             vectors = open_vectors(self._home, encoder)
         except (NotFound, BadInput) as error:
             self._problems[name] = f"{name} is left out: {error}"

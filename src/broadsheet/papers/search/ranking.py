@@ -86,13 +86,20 @@ def rank(question: Question, indexes: Indexes, meaning: Meaning, mode: str) -> R
     matching = np.zeros_like(question.allowed)
     dense = mode != "words" and meaning.available
     by_words = question.has_words and (mode != "dense" or not dense)
+    depth = NEAREST if by_words else DEPTH
+    near = None
+    if dense and question.has_words:
+        near = meaning.begin(question.text, question.allowed, depth)
     if by_words:
         found = indexes.words.matching(question.clauses, question.predicate)
         matching = indexes.attributes.mask_of(found) & question.allowed
         lists.append(_by_words(question, indexes))
+    if near is not None:
+        lists += _dense("meaning", near.result(), QUICK_WEIGHT)
     if dense:
-        depth = NEAREST if by_words else DEPTH
-        lists += _by_meaning(question, meaning, depth)
+        for number, work in question.similar.items():
+            neighbours = meaning.neighbours(number, question.allowed, depth)
+            lists += _dense(f"like {work.id}", neighbours, MEANING_WEIGHT)
     lists += _like_by_words(question, indexes, {one.name for one in lists})
     for one in lists:
         matching[one.numbers] = True
@@ -143,7 +150,7 @@ def _by_words(question: Question, indexes: Indexes) -> _List:
     hits = indexes.words.search(
         question.clauses, question.predicate, limit=DEPTH + len(question.similar)
     ).hits
-    inside = [(number, score) for number, score in hits if _holds(question.allowed, number)]
+    inside = _within(question.allowed, hits)
     return _List(
         name="words",
         weight=WORDS_WEIGHT,
@@ -151,17 +158,6 @@ def _by_words(question: Question, indexes: Indexes) -> _List:
         scores=[score for _, score in inside[:DEPTH]],
         by_words=True,
     )
-
-
-def _by_meaning(question: Question, meaning: Meaning, depth: int) -> list[_List]:
-    lists = []
-    if question.has_words:
-        near = meaning.nearest(question.text, question.allowed, depth)
-        lists += _dense("meaning", near, QUICK_WEIGHT)
-    for number, work in question.similar.items():
-        near = meaning.neighbours(number, question.allowed, depth)
-        lists += _dense(f"like {work.id}", near, MEANING_WEIGHT)
-    return lists
 
 
 def _dense(name: str, near: Sequence[Near], quick_weight: float) -> list[_List]:
@@ -191,7 +187,7 @@ def _like_by_words(question: Question, indexes: Indexes, ranked: set[str]) -> li
         hits = indexes.words.similar(
             to_document(number, work), question.predicate, limit=NEAREST + len(question.similar)
         ).hits
-        inside = [hit for hit in hits if _holds(question.allowed, hit[0])][:NEAREST]
+        inside = _within(question.allowed, hits)[:NEAREST]
         lists.append(
             _List(
                 name=f"like {work.id}",
@@ -204,5 +200,10 @@ def _like_by_words(question: Question, indexes: Indexes, ranked: set[str]) -> li
     return lists
 
 
-def _holds(mask: Mask, number: int) -> bool:
-    return number < len(mask) and bool(mask[number])
+def _within(allowed: Mask, hits: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Leave out papers that one of sim: names, or that only the words index still knows."""
+    numbers = np.fromiter((number for number, _ in hits), dtype=np.int64, count=len(hits))
+    known = numbers < len(allowed)
+    if known.all() and allowed[numbers].all():
+        return hits
+    return [hit for hit, here in zip(hits, known, strict=True) if here and allowed[hit[0]]]

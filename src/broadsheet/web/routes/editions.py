@@ -25,6 +25,9 @@ router = APIRouter()
 #: Papers with a headline of their own; more stand below as titles.
 STORIES = 60
 
+#: Stories from which the printed excerpts are cut short, so that all fit on one side of A3.
+DENSE_FROM = 43
+
 #: Titles below the stories; a longer day is read on /new.
 TITLES = 240
 
@@ -114,6 +117,7 @@ def _layout(edition: Edition, works: dict[str, Work]) -> dict[str, object]:
         "lead": lead,
         "sections": list(sections.items()),
         "brief": REST,
+        "dense_from": DENSE_FROM,
         "tail": tail,
         "papers_total": len(edition.entries),
         "more": max(0, len(edition.entries) - STORIES - TITLES),

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadsheet.core.errors import UsageError
+from broadsheet.papers.feeds import FEED_FORMATS
 from broadsheet.papers.library import Library
 from broadsheet.papers.query import Query, filter_text, parse
 from broadsheet.papers.results import SearchPage
@@ -182,7 +183,7 @@ def _scope(kind: str, field: str, name: str) -> Scope:
 
 def _found(request: Request, library: Library, scope: Scope, ask: Ask) -> Answer:
     mode = _chosen("mode", ask.mode or "hybrid", MODES)
-    sort = _chosen("sort", ask.sort or scope.sort, SORTS)
+    sort = _chosen("sort", ask.sort or _usual_sort(request, scope), SORTS)
     text = f"{scope.term} {ask.q}".strip()
     everything = ask.sort == "new" and not text
     title = scope.name or (f"Search: {ask.q}" if ask.q else "Search")
@@ -232,6 +233,12 @@ def _found(request: Request, library: Library, scope: Scope, ask: Ask) -> Answer
             "rerank_address": _rerank_address(request, library, result, ask),
         },
     )
+
+
+def _usual_sort(request: Request, scope: Scope) -> str:
+    """A feed is followed for what is new."""
+    is_feed = request.url.path.endswith(tuple(f".{suffix}" for suffix in FEED_FORMATS))
+    return "new" if is_feed else scope.sort
 
 
 def _chosen(name: str, value: str, offered: Sequence[tuple[str, str]]) -> str:

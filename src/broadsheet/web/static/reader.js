@@ -170,14 +170,9 @@
       const answer = await fetch(address, { signal: finding.signal, headers: { Accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const found = one("#found", page) || one("#main", page);
-      // The live region stays in the document, so that its new text is read out.
-      const tally = one("#count");
-      const news = one("#count", found);
-      if (tally && news) {
-        tally.textContent = news.textContent;
-        news.replaceWith(tally);
-      }
       place.replaceChildren(...found.childNodes);
+      // Outside of #found, so that it stays in the document and its new text is read out.
+      one("#news").textContent = one("#count")?.textContent || one("h1", place)?.textContent || "";
       document.title = page.title;
       history.replaceState(null, "", address);
       place.classList.remove("busy");
