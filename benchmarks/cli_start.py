@@ -1,6 +1,6 @@
 """CPU seconds of the command line from a cold start: help, words search, hybrid search.
 
-python benchmarks/cli_start.py [--home LABEL=FOLDER ...] [--repeat 10]
+python benchmarks/cli_start.py [--home LABEL FOLDER] ... [--repeat 10]
 
 Each measured run is a new process; CPU time is user + system of that process and its children.
 A home without an encoder answers in words; one with an encoder is measured in both modes.
@@ -9,6 +9,7 @@ A home without an encoder answers in words; one with an encoder is measured in b
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import statistics
@@ -52,6 +53,25 @@ def measure(arguments: list[str], home: Path | None, repeat: int) -> dict[str, A
     }
 
 
+def describe(arguments: list[str], home: Path) -> dict[str, Any]:
+    """Say what the search in fact did, and on how many papers with which vectors."""
+    page, indexes = (
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-m", "broadsheet", *verb, "--json", "--home", str(home)],
+                check=True,
+                capture_output=True,
+            ).stdout
+        )["data"]
+        for verb in (arguments, ["index", "status"])
+    )
+    return {
+        "mode_done": page["mode"],
+        "notes": page["notes"],
+        "papers": {item["index"]: item["papers"] for item in indexes},
+    }
+
+
 def sample_home(folder: Path) -> Path:
     """Load the bundled sample into a new home, without an encoder."""
     from broadsheet.papers.sample import sample_path
@@ -64,7 +84,7 @@ def sample_home(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--home", action="append", default=[], metavar="LABEL=FOLDER")
+    parser.add_argument("--home", action="append", nargs=2, default=[], metavar=("LABEL", "FOLDER"))
     parser.add_argument("--repeat", type=int, default=10)
     options = parser.parse_args()
     results: dict[str, Any] = {
@@ -74,16 +94,16 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         homes = {"sample": sample_home(Path(folder))}
-        homes |= {label: Path(home) for label, _, home in (h.partition("=") for h in options.home)}
+        homes |= {label: Path(home) for label, home in options.home}
         for label, home in homes.items():
             for mode in ("words", "hybrid"):
                 arguments = ["search", QUERY, "--mode", mode]
-                results[f"search_{mode}_{label}"] = measure(arguments, home, options.repeat)
+                answer = measure(arguments, home, options.repeat)
+                results[f"search_{mode}_{label}"] = answer | describe(arguments, home)
                 print(label, mode, results[f"search_{mode}_{label}"])
     spread = f"{options.repeat} new processes each after one unmeasured; median, least and most"
     write_report("cli_start", results, spread=spread)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "src"))
     main()

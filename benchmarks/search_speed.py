@@ -5,6 +5,9 @@ seconds of one cold `broadsheet search` from the command line. Queries are cut f
 none is asked twice, so no cache of query vectors helps.
 
     python benchmarks/search_speed.py --home HOME     (a home with papers, indexes and vectors)
+
+`--random-vectors` gives papers that the active encoder has not encoded yet a random vector, for
+measuring time without hours of encoding (the report says so). Use a copy of a home for that.
 """
 
 from __future__ import annotations
@@ -22,12 +25,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from _report import ROOT, write_report
 from broadsheet.core.errors import NotFound
 from broadsheet.core.paths import default_home
+from broadsheet.index.vectors import HASH_BYTES
+from broadsheet.papers import embedding
 from broadsheet.papers.search import Searcher
 from broadsheet.papers.store import Store
 from broadsheet.runtime import models
+from broadsheet.runtime.encoder import load_encoder
 
 #: Kinds of query, made from the words of a title.
 KINDS: dict[str, Callable[[list[str], random.Random], str]] = {
@@ -45,6 +53,24 @@ def titles_of(store: Store) -> list[list[str]]:
     works = [change.work for change in store.changes(0, store.revision)]
     cut = [re.findall(r"[a-z]{4,}", work.title_text.lower()) for work in works if work]
     return [words for words in cut if len(set(words)) >= 5]
+
+
+def fill_at_random(home: Path, store: Store) -> int:
+    """Give every paper that has no vector of the active encoder a random one; return how many."""
+    encoder = load_encoder(models.model_folder(home, models.active(home)))
+    draw = np.random.default_rng(7)
+    with embedding.open_vectors(home, encoder, writable=True) as vectors:
+        known = set(vectors.numbers.tolist())
+        numbers = [
+            change.number
+            for change in store.changes(0, store.revision)
+            if change.work and change.number not in known
+        ]
+        rows = draw.standard_normal((len(numbers), encoder.dim)).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        names = [draw.bytes(HASH_BYTES) for _ in numbers]
+        vectors.add(numbers, names, rows, seen=store.revision)
+    return len(numbers)
 
 
 def percentiles(milliseconds: list[float]) -> dict[str, float]:
@@ -109,13 +135,16 @@ def main() -> None:
     options.add_argument("--home", type=Path, default=default_home())
     options.add_argument("--rounds", type=int, default=60)
     options.add_argument("--repeat", type=int, default=7, help="cold starts of each mode")
+    options.add_argument("--random-vectors", action="store_true")
     chosen = options.parse_args()
     with Store.open(chosen.home) as store:
+        drawn = fill_at_random(chosen.home, store) if chosen.random_vectors else 0
         titles = titles_of(store)
         searcher = Searcher(chosen.home, store)
         results = {
             "papers": store.counts().works,
             "encoder": models.active(chosen.home),
+            "papers with a random vector": drawn,
             "in process": in_process(searcher, titles, chosen.rounds),
         }
     results["cold command line"] = from_cold(chosen.home, titles, chosen.repeat)

@@ -15,17 +15,10 @@ RANK_CONSTANT = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """A ranked list that takes part in a fusion.
-
-    Args:
-        numbers: Document numbers, best first.
-        weight: How much the list counts.
-        ranks: Rank of each document when the list has gaps; 1, 2, 3, ... when empty.
-    """
+    """A ranked list that takes part in a fusion: document numbers, best first, and its weight."""
 
     numbers: Sequence[int]
     weight: float = 1.0
-    ranks: Sequence[int] = ()
 
 
 def fuse(
@@ -33,7 +26,8 @@ def fuse(
 ) -> list[tuple[int, float]]:
     """Fuse ranked lists: a document's score is the sum of `weight / (constant + rank)`.
 
-    A list that does not hold a document adds nothing. Equal scores are ordered by number.
+    Ranks begin at 1; a list that does not hold a document adds nothing. Equal scores are ordered
+    by number.
 
     Returns:
         (number, score), best first.
@@ -45,7 +39,7 @@ def fuse(
     """
     scores: dict[int, float] = {}
     for ranking in rankings:
-        for number, rank in zip(ranking.numbers, _ranks(ranking), strict=True):
+        for rank, number in enumerate(ranking.numbers, 1):
             scores[number] = scores.get(number, 0.0) + ranking.weight / (constant + rank)
     return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
 
@@ -57,10 +51,6 @@ def parts_of(
     parts = []
     for position, ranking in enumerate(rankings):
         if number in ranking.numbers:
-            rank = _ranks(ranking)[ranking.numbers.index(number)]
+            rank = ranking.numbers.index(number) + 1
             parts.append((position, rank, ranking.weight / (constant + rank)))
     return parts
-
-
-def _ranks(ranking: Ranking) -> Sequence[int]:
-    return ranking.ranks or range(1, len(ranking.numbers) + 1)

@@ -95,15 +95,7 @@ class WordIndex:
         offset: int = 0,
     ) -> WordHits:
         """Rank the documents that match the words, within those that satisfy the predicate."""
-        query = self._compose(clauses, predicate)
-        result = self._searcher.search(query, max(limit, 1), offset=offset)
-        hits = result.hits[:limit]
-        numbers = self._searcher.fast_field_values("number", [hit[1] for hit in hits])
-        pairs = [
-            (int(number or 0), score) for number, (score, _) in zip(numbers, hits, strict=True)
-        ]
-        pairs.sort(key=lambda pair: (-pair[1], pair[0]))
-        return WordHits(total=int(result.count), hits=pairs)  # type: ignore[attr-defined]
+        return self._hits(self._compose(clauses, predicate), limit, offset)
 
     def matching(
         self, clauses: Sequence[Clause], predicate: Predicate = EVERYTHING
@@ -128,25 +120,21 @@ class WordIndex:
         )
         itself = Query.term_query(self._schema, "number", document.number)
         query = self._within([(Occur.Must, likeness), (Occur.MustNot, itself)], predicate)
-        result = self._searcher.search(query, limit)
-        numbers = self._searcher.fast_field_values("number", [hit[1] for hit in result.hits])
-        pairs = [(int(n or 0), hit[0]) for n, hit in zip(numbers, result.hits, strict=True)]
-        return WordHits(total=int(result.count), hits=pairs)  # type: ignore[attr-defined]
+        return self._hits(query, limit)
 
-    def explain(self, clauses: Sequence[Clause], number: int) -> list[tuple[str, str, float]]:
-        """Return `(field, text, value)` for each part of a document's score; they sum to it."""
-        found = self._searcher.search(Query.term_query(self._schema, "number", number), 1).hits
-        if not found:
-            return []
-        address = found[0][1]
-        parts = []
-        for field, text, query in self._scoring(clauses):
-            try:
-                explanation = query.explain(self._searcher, address)
-            except ValueError:  # tantivy's way to say that this part does not match
-                continue
-            parts.append((field, text, float(json.loads(explanation.to_json())["value"])))
-        return parts
+    def explain(
+        self, clauses: Sequence[Clause], numbers: Sequence[int]
+    ) -> dict[int, list[tuple[str, str, float]]]:
+        """Return `(field, text, value)` for each part of documents' scores; they sum to them."""
+        explained: dict[int, list[tuple[str, str, float]]] = {number: [] for number in numbers}
+        asked = Query.const_score_query(
+            Query.term_set_query(self._schema, "number", list(numbers)), 0.0
+        )
+        for field, text, query in self._scoring(clauses) if numbers else ():
+            both = Query.boolean_query([(Occur.Must, query), (Occur.Must, asked)])
+            for number, value in self._hits(both, len(numbers)).hits:
+                explained[number].append((field, text, value))
+        return explained
 
     def complete(
         self, prefix: str, predicate: Predicate = EVERYTHING, *, limit: int = 8
@@ -158,6 +146,14 @@ class WordIndex:
         within = None if predicate == EVERYTHING else to_filter(self._schema, predicate)
         found = self._searcher.terms_with_prefix(_SPELLING, words[-1], within, limit)
         return [(str(word), int(count)) for word, count in found]
+
+    def _hits(self, query: Query, limit: int, offset: int = 0) -> WordHits:
+        result = self._searcher.search(query, max(limit, 1), offset=offset)
+        addresses = [address for _, address in result.hits[:limit]]
+        numbers = self._searcher.fast_field_values("number", addresses)
+        pairs = [(int(n or 0), hit[0]) for n, hit in zip(numbers, result.hits, strict=False)]
+        pairs.sort(key=lambda pair: (-pair[1], pair[0]))
+        return WordHits(total=int(result.count), hits=pairs)  # type: ignore[attr-defined]
 
     def _compose(self, clauses: Sequence[Clause], predicate: Predicate) -> Query:
         strict: list[tuple[Occur, Query]] = []

@@ -77,7 +77,9 @@ def listen(host: str, port: int, *, next_free_port: bool = False) -> socket.sock
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     tries = range(port, min(port + NEXT_PORTS, 65_535) + 1) if next_free_port else (port,)
     for number in tries:
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # The protocol is named because asyncio switches Nagle's algorithm off only then; with it,
+        # each answer waits 40 ms for the reader's delayed acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, number))

@@ -34,9 +34,3 @@ def test_every_score_is_the_sum_of_its_reciprocal_ranks(
             assert rankings[position].numbers[rank - 1] == number
     order = [(-score, number) for number, score in fused]
     assert order == sorted(order)
-
-
-def test_a_list_with_gaps_brings_its_own_ranks() -> None:
-    ranking = Ranking(numbers=[5, 3], ranks=[2, 9])
-    assert fuse([ranking], constant=10) == [(5, 1 / 12), (3, 1 / 19)]
-    assert parts_of(3, [ranking], constant=10) == [(0, 9, 1 / 19)]

@@ -153,7 +153,9 @@ def test_matching_gives_every_number(index: WordIndex) -> None:
 def test_parts_of_a_score_sum_to_it(index: WordIndex) -> None:
     clauses = [word("late"), word("late"), word("interaction"), prefix("retr"), phrase("dense")]
     [(number, score)] = index.search(clauses).hits
-    parts = index.explain(clauses, number)
+    explained = index.explain(clauses, [number, 3, 99])
+    assert explained[3] == explained[99] == []
+    parts = explained[number]
     assert sum(value for _, _, value in parts) == pytest.approx(score, rel=1e-4)
     assert {field for field, _, _ in parts} == {"title", "spelling"}
 

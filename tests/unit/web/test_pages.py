@@ -8,10 +8,11 @@ import pytest
 from lxml import html
 from starlette.testclient import TestClient
 
+from broadsheet.papers.ingest import ingest
 from broadsheet.papers.library import Library
 from broadsheet.web.app import create_app
 
-from .conftest import ADDRESS, library_of
+from .conftest import ADDRESS, PAPER, library_of
 
 
 def read(client: TestClient, path: str, status: int = 200) -> html.HtmlElement:
@@ -257,6 +258,16 @@ def test_empty_library_says_how_to_begin(tmp_path: Path) -> None:
         assert "broadsheet ingest" in reader.get("/").text
         for path in ("/today.json", "/new", "/trending", "/stats", "/search?q=a", "/w", "/m"):
             assert reader.get(path).status_code == 200, path
+
+
+def test_a_library_that_is_not_indexed_yet_can_be_read(golden: Path, tmp_path: Path) -> None:
+    with Library(tmp_path / "home", create=True) as library:
+        ingest(library.store, [str(golden / "web")])
+        paper = library.find(f"arXiv:{PAPER}")
+    with TestClient(create_app(tmp_path / "home"), base_url=ADDRESS) as reader:
+        for path in ("/", "/d/2025-08-27", f"/p/{paper.id}", "/trending", "/new", "/stats"):
+            assert reader.get(path).status_code == 200, path
+        assert "broadsheet index build" in reader.get("/search?q=models").text
 
 
 def test_every_internal_link_leads_somewhere(client: TestClient) -> None:

@@ -23,6 +23,12 @@ def test_a_taken_port_is_one_clear_error_or_the_next_one() -> None:
             assert port < second.getsockname()[1] <= port + server.NEXT_PORTS
 
 
+def test_answers_leave_at_once() -> None:
+    """asyncio sets TCP_NODELAY only on sockets whose protocol is named."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 def test_an_address_that_is_not_ours() -> None:
     with pytest.raises(SourceError, match="can't listen there"):
         listen("192.0.2.1", 0)

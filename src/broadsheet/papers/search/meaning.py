@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class Meaning:
     @property
     def available(self) -> bool:
         """Tell whether there is an encoder with vectors."""
-        return bool(self._open())
+        return any(True for _ in self._open())
 
     @property
     def problems(self) -> list[str]:
@@ -87,6 +87,8 @@ class Meaning:
         for space in self._open():
             numbers = space.vectors.numbers
             covered[numbers[numbers < len(allowed)]] = True
+            if covered[allowed].all():
+                break
         return int((covered & allowed).sum())
 
     def begin(self, text: str, allowed: Mask, limit: int) -> Future[list[Near]]:
@@ -122,18 +124,21 @@ class Meaning:
         left = allowed.copy()
         candidates = int(allowed.sum())
         placed: list[tuple[float, int, int, float]] = []
-        spaces = self._open()
-        for preference, space in enumerate(spaces):
+        encoders: list[Encoder] = []
+        for space in self._open():
             numbers = space.vectors.numbers
             numbers = numbers[numbers < len(left)]
             share = int(left[numbers].sum()) / max(candidates, 1)
-            for rank, (number, cosine) in enumerate(search(space, left) if share else (), 1):
-                placed.append((rank / share, preference, number, cosine))
+            found = search(space, left) if share else []
+            if not found:
+                continue  # nothing left to rank, or no vector of the paper to be similar to
+            for rank, (number, cosine) in enumerate(found, 1):
+                placed.append((rank / share, len(encoders), number, cosine))
+            encoders.append(space.encoder)
             left[numbers] = False
             if not left.any():
                 break
         placed.sort(key=lambda item: item[:2])
-        encoders = [space.encoder for space in spaces]
         return [
             Near(number, rank, cosine, encoders[preference].id, encoders[preference].quick)
             for rank, (_, preference, number, cosine) in enumerate(placed[:limit], 1)
@@ -153,15 +158,19 @@ class Meaning:
                 self._queries.popitem(last=False)
         return vector
 
-    def _open(self) -> list[_Space]:
-        """Return the encoders that have vectors, the preferred one first, with fresh vectors."""
+    def _open(self) -> Iterator[_Space]:
+        """Open one after the other the encoders that have vectors, the preferred one first."""
         with self._lock:
             if time.monotonic() - self._looked >= _LOOK_AGAIN_S:
                 chosen = (models.active(self._home), models.quick(self._home))
                 self._names = [name for name in dict.fromkeys(chosen) if name]
                 self._looked = time.monotonic()
-            spaces = [self._space(name) for name in self._names]
-            return [space for space in spaces if space is not None and len(space.vectors)]
+            names = self._names
+        for name in names:
+            with self._lock:
+                space = self._space(name)
+            if space is not None and len(space.vectors):
+                yield space
 
     def _space(self, name: str) -> _Space | None:
         """Return the encoder with its vectors as they now are; None when there are none."""

@@ -6,14 +6,14 @@ pages never shows a paper twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from broadsheet.index.attributes import Mask
 from broadsheet.index.clauses import Clause
-from broadsheet.index.fusion import Ranking, fuse, parts_of
+from broadsheet.index.fusion import RANK_CONSTANT, Ranking, fuse, parts_of
 from broadsheet.index.predicates import Predicate
 from broadsheet.papers.documents import to_document
 from broadsheet.papers.model import Work
@@ -75,7 +75,6 @@ class _List:
     weight: float
     numbers: list[int]
     scores: list[float]
-    ranks: Sequence[int] = ()
     details: Mapping[int, str] = field(default_factory=dict)
     by_words: bool = False
 
@@ -95,11 +94,12 @@ def rank(question: Question, indexes: Indexes, meaning: Meaning, mode: str) -> R
         matching = indexes.attributes.mask_of(found) & question.allowed
         lists.append(_by_words(question, indexes))
     if near is not None:
-        lists += _dense("meaning", near.result(), QUICK_WEIGHT)
+        lists.append(_dense("meaning", near.result(), QUICK_WEIGHT))
     if dense:
         for number, work in question.similar.items():
             neighbours = meaning.neighbours(number, question.allowed, depth)
-            lists += _dense(f"like {work.id}", neighbours, MEANING_WEIGHT)
+            if neighbours:
+                lists.append(_dense(f"like {work.id}", neighbours, MEANING_WEIGHT))
     lists += _like_by_words(question, indexes, {one.name for one in lists})
     for one in lists:
         matching[one.numbers] = True
@@ -107,10 +107,7 @@ def rank(question: Question, indexes: Indexes, meaning: Meaning, mode: str) -> R
     if len(lists) == 1:
         order = list(zip(lists[0].numbers, lists[0].scores, strict=True))
         return Ranked(order=order, matching=matching, mode=used, lists=lists)
-    rankings = [
-        Ranking(numbers=one.numbers, weight=one.weight if by_words else 1.0, ranks=one.ranks)
-        for one in lists
-    ]
+    rankings = [Ranking(numbers=one.numbers, weight=one.weight) for one in lists]
     order = fuse(rankings)
     return Ranked(order=order, matching=matching, mode=used, lists=lists, rankings=rankings)
 
@@ -125,25 +122,37 @@ def by_date(indexes: Indexes, matching: Mask) -> list[tuple[int, float]]:
 
 
 def explain(
-    ranked: Ranked, question: Question, indexes: Indexes, number: int, score: float
-) -> tuple[ScorePart, ...]:
-    """Return the parts of a paper's score; they sum to it."""
+    ranked: Ranked, question: Question, indexes: Indexes, page: Sequence[tuple[int, float]]
+) -> dict[int, tuple[ScorePart, ...]]:
+    """Return the parts of the scores of papers `(number, score)`; they sum to the scores."""
+    words: dict[int, list[tuple[str, str, float]]] = {}
+    if any(one.by_words for one in ranked.lists):
+        words = indexes.words.explain(question.clauses, [number for number, _ in page])
+    return {
+        number: tuple(_parts(ranked, number, score, words.get(number, [])))
+        for number, score in page
+    }
+
+
+def _parts(
+    ranked: Ranked, number: int, score: float, words: Sequence[tuple[str, str, float]]
+) -> Iterator[ScorePart]:
     if not ranked.lists:
-        return (ScorePart(name="date", value=score, detail="sorted by date, newest first"),)
-    words = indexes.words.explain(question.clauses, number) if ranked.mode != "dense" else []
-    said = ", ".join(f"{text} in {name} {value:.2f}" for name, text, value in words)
-    if len(ranked.lists) == 1:
+        yield ScorePart(name="date", value=score, detail="sorted by date, newest first")
+    elif len(ranked.lists) > 1:
+        said = ", ".join(f"{text} in {name} {value:.2f}" for name, text, value in words)
+        for position, place, value in parts_of(number, ranked.rankings):
+            one = ranked.lists[position]
+            detail = one.details.get(number, "")
+            if one.by_words:
+                detail = f"BM25 {one.scores[place - 1]:.2f}: {said}"
+            yield ScorePart(name=one.name, value=value, detail=f"rank {place}; {detail}")
+    elif ranked.lists[0].by_words:
+        for name, text, value in words:
+            yield ScorePart(name=name, value=value, detail=text)
+    else:
         only = ranked.lists[0]
-        if only.by_words and words:
-            return tuple(ScorePart(name=name, value=v, detail=text) for name, text, v in words)
-        return (ScorePart(name=only.name, value=score, detail=only.details.get(number, "")),)
-    parts = []
-    for position, place, value in parts_of(number, ranked.rankings):
-        one = ranked.lists[position]
-        detail = f"BM25 {one.scores[place - 1]:.2f}: {said}" if one.by_words else ""
-        detail = detail or one.details.get(number, "")
-        parts.append(ScorePart(name=one.name, value=value, detail=f"rank {place}; {detail}"))
-    return tuple(parts)
+        yield ScorePart(name=only.name, value=score, detail=only.details.get(number, ""))
 
 
 def _by_words(question: Question, indexes: Indexes) -> _List:
@@ -160,22 +169,22 @@ def _by_words(question: Question, indexes: Indexes) -> _List:
     )
 
 
-def _dense(name: str, near: Sequence[Near], quick_weight: float) -> list[_List]:
-    """Return one list for each encoder; their ranks are those of the whole."""
-    lists = []
-    for encoder in dict.fromkeys(one.encoder for one in near):
-        own = [one for one in near if one.encoder == encoder]
-        lists.append(
-            _List(
-                name=name,
-                weight=quick_weight if own[0].quick else MEANING_WEIGHT,
-                numbers=[one.number for one in own],
-                scores=[one.cosine for one in own],
-                ranks=[one.rank for one in own],
-                details={one.number: f"cosine {one.cosine:.3f} by {encoder}" for one in own},
-            )
-        )
-    return lists
+def _dense(name: str, near: Sequence[Near], quick_weight: float) -> _List:
+    """Return the dense list as one.
+
+    While a transformer's vectors fill in behind a static encoder's, the weight grows with them and
+    is the same for all papers: those that were encoded first are not put before the others.
+    """
+    quick = sum(one.quick for one in near) / max(len(near), 1)
+    cosines = [one.cosine for one in near]
+    comparable = len({one.encoder for one in near}) == 1
+    return _List(
+        name=name,
+        weight=quick * quick_weight + (1 - quick) * MEANING_WEIGHT,
+        numbers=[one.number for one in near],
+        scores=cosines if comparable else [1 / (RANK_CONSTANT + one.rank) for one in near],
+        details={one.number: f"cosine {one.cosine:.3f} by {one.encoder}" for one in near},
+    )
 
 
 def _like_by_words(question: Question, indexes: Indexes, ranked: set[str]) -> list[_List]:

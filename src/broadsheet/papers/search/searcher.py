@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,18 +120,15 @@ class Searcher:
         indexes = self._indexes.current()
         question = self._question(Query(similar=(work.id,)), indexes)
         ranked = ranking.rank(question, indexes, self._meaning, "hybrid")
-        hits = self._hits(
-            ranked.order[:limit],
-            offset=0,
-            parts=lambda number, score: explain(ranked, question, indexes, number, score),
-        )
-        return list(hits)
+        page = ranked.order[:limit]
+        return list(self._hits(page, 1, explain(ranked, question, indexes, page)))
 
     def complete(self, prefix: str, *, limit: int = 8) -> list[tuple[str, int]]:
         """Return words of the corpus that begin like the last word of `prefix`, with counts."""
         if not self._store.revision:
             return []
-        return self._indexes.current().words.complete(prefix, limit=limit)
+        clean = prefix.encode("utf-8", "replace").decode()
+        return self._indexes.current().words.complete(clean, limit=limit)
 
     def _answer(
         self, query: Query, page: SearchPage, *, explaining: bool, rerank: bool
@@ -151,19 +148,17 @@ class Searcher:
         if rerank and ranked.lists and question.text:
             order, lifts = self._reread(question.text, order, notes)
 
-        def parts(number: int, score: float) -> tuple[ScorePart, ...]:
-            if not explaining:
-                return ()
-            if number not in lifts:
-                return explain(ranked, question, indexes, number, score)
-            lift = lifts[number]
-            return (*explain(ranked, question, indexes, number, score - lift.value), lift)
-
+        shown = order[page.offset : page.offset + page.limit]
+        parts: dict[int, tuple[ScorePart, ...]] = {}
+        if explaining:
+            before = [(n, s - lifts[n].value if n in lifts else s) for n, s in shown]
+            parts = explain(ranked, question, indexes, before)
+            parts |= {n: (*parts[n], lifts[n]) for n, _ in shown if n in lifts}
         return replace(
             page,
             mode=ranked.mode,
             sort=sort,
-            hits=self._hits(order[page.offset : page.offset + page.limit], page.offset, parts),
+            hits=self._hits(shown, page.offset + 1, parts),
             total=int(ranked.matching.sum()),
             facets=facets(indexes.attributes, ranked.matching, query),
             notes=tuple(notes),
@@ -172,13 +167,13 @@ class Searcher:
     def _hits(
         self,
         page: Sequence[tuple[int, float]],
-        offset: int,
-        parts: Callable[[int, float], tuple[ScorePart, ...]],
+        first: int,
+        parts: Mapping[int, tuple[ScorePart, ...]],
     ) -> tuple[Hit, ...]:
         works = self._store.works_by_number(number for number, _ in page)
         return tuple(
-            Hit(work=works[number], rank=place, score=score, parts=parts(number, score))
-            for place, (number, score) in enumerate(page, offset + 1)
+            Hit(work=works[number], rank=rank, score=score, parts=parts.get(number, ()))
+            for rank, (number, score) in enumerate(page, first)
             if number in works  # else merged into another paper since it was indexed
         )
 

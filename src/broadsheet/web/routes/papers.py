@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,17 +10,19 @@ from itertools import pairwise
 from fastapi import APIRouter
 from starlette.requests import Request
 
+from broadsheet.core.errors import BroadsheetError
 from broadsheet.papers.citation import CITATION_FORMATS
 from broadsheet.papers.library import Library
 from broadsheet.papers.model import Work
 from broadsheet.papers.store.results import StoredRecord
 from broadsheet.web.pages import DATA_TWINS, LIST_TWINS, PAPER_TWINS, Answer, page
 from broadsheet.web.paperfacts import facts_table
-from broadsheet.web.presenters import paper_address, present, present_hit
+from broadsheet.web.presenters import Paper, paper_address, present, present_hit
 from broadsheet.web.shapes import RecordSummary, RelatedPage
 from broadsheet.web.worddiff import Piece, compare
 
 router = APIRouter()
+_log = logging.getLogger(__name__)
 
 #: Authors on the page before "and N more", similar papers beside the abstract and on their own.
 AUTHORS = 30
@@ -137,7 +140,6 @@ def paper(request: Request, library: Library, reference: str, authors: str = "")
     work = library.find(reference)
     if work.id != reference:
         return Answer(see=paper_address(work.id))
-    hits = library.related(work.id, limit=SIMILAR)
     return Answer(
         template="paper.html",
         title=work.title_text,
@@ -145,7 +147,7 @@ def paper(request: Request, library: Library, reference: str, authors: str = "")
         works=[work],
         values={
             **_values(request, work, "paper", everyone=authors == "all"),
-            "similar": [present_hit(hit, words=0) for hit in hits],
+            "similar": _similar(library, work),
         },
     )
 
@@ -161,6 +163,16 @@ def _values(
         "facts": facts_table(work),
         "authors_shown": len(work.authors) if everyone else AUTHORS,
     }
+
+
+def _similar(library: Library, work: Work) -> list[Paper]:
+    """Return similar papers; none while the indexes are not built, for the page stands without."""
+    try:
+        hits = library.related(work.id, limit=SIMILAR)
+    except BroadsheetError as error:
+        _log.info("no similar papers: %s", error)
+        return []
+    return [present_hit(hit, words=0) for hit in hits]
 
 
 def version_changes(work: Work) -> tuple[VersionChange, ...]:

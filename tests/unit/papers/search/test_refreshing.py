@@ -136,3 +136,21 @@ def test_a_second_encoder_ranks_only_what_the_first_has_not(
     assert set(by.values()) == {"tiny"}
     assert len(by) == 5
     assert page.notes == ()
+    scores = [hit.score for hit in page.hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_paper_that_only_the_second_encoder_knows_has_neighbours(
+    desk: Desk, install: Callable[..., None]
+) -> None:
+    install(desk.home, "tiny")
+    desk.searcher.refresh()
+    install(desk.home, "aaa")
+    models.use(desk.home, "tiny")
+    desk.add({**NEW, "abstract": "Retrieval of a comet."}, first=10)
+    desk.searcher.refresh()
+    with Store.open(desk.home) as store:
+        searcher = Searcher(desk.home, store)
+        comet = searcher.search("comet", mode="words").hits[0].work
+        near = searcher.related(comet.id, limit=2)
+    assert {hit.work.title for hit in near} == {"Dense retrieval", "Passages and their retrieval"}

@@ -183,6 +183,12 @@ def test_related(dense: Desk) -> None:
 def test_completion(dense: Desk) -> None:
     assert dense.searcher.complete("retr") == [("retrieval", 2)]
     assert dense.searcher.complete("mul") == [("muller", 2)]
+    assert dense.searcher.complete("\ud800") == dense.searcher.complete("x" * 10_000) == []
+
+
+def test_any_characters_can_be_asked_for(dense: Desk) -> None:
+    for text in ("\ud800 a", "\x00", "\u202e", "😀", "a" * 1999, "[^xy]*", "\\", '"\\', "' OR 1=1"):
+        assert dense.searcher.search(text).limit == 20
 
 
 def test_pages_follow_each_other(dense: Desk) -> None:
