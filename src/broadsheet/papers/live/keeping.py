@@ -53,26 +53,11 @@ def keep(
         SourceError: Another process keeps writing.
         PartialResult: The disk is full; nothing of this answer is stored.
     """
-    source = source_named(format_name)
-    records: list[SourceRecord] = []
-    rejects: list[Reject] = []
     place = Origin(name=origin, date=day, modified=today().isoformat())
-    for item in source.split(io.BytesIO(body), place):
-        if isinstance(item, Reject):
-            rejects.append(item)
-        else:
-            records.append(item)
-    batch: list[tuple[SourceRecord, Facts]] = []
-    for record, known in zip(records, store.known(records), strict=True):
-        if known:
-            continue
-        try:
-            batch.append((record, store.parser(record)))
-        except BadInput as error:
-            reason = f"{record.key}: {error.what}"
-            rejects.append(Reject(origin=origin, offset=record.offset, unit="byte", reason=reason))
-    if not whole:
-        rejects.clear()
+    found = list(source_named(format_name).split(io.BytesIO(body), place))
+    records = [item for item in found if not isinstance(item, Reject)]
+    batch, unreadable = _parse_new(store, records, origin)
+    rejects = [item for item in found if isinstance(item, Reject)] + unreadable if whole else []
     waited = 0.0
     while True:
         try:
@@ -91,3 +76,19 @@ def keep(
         changed_works=added.changed_works,
         rejects=len(rejects),
     )
+
+
+def _parse_new(
+    store: Store, records: list[SourceRecord], origin: str
+) -> tuple[list[tuple[SourceRecord, Facts]], list[Reject]]:
+    batch: list[tuple[SourceRecord, Facts]] = []
+    rejects: list[Reject] = []
+    for record, known in zip(records, store.known(records), strict=True):
+        if known:
+            continue
+        try:
+            batch.append((record, store.parser(record)))
+        except BadInput as error:
+            reason = f"{record.key}: {error.what}"
+            rejects.append(Reject(origin=origin, offset=record.offset, unit="byte", reason=reason))
+    return batch, rejects
