@@ -127,9 +127,9 @@ class WordIndex:
     ) -> dict[int, list[tuple[str, str, float]]]:
         """Return `(field, text, value)` for each part of documents' scores; they sum to them."""
         explained: dict[int, list[tuple[str, str, float]]] = {number: [] for number in numbers}
-        asked = Query.const_score_query(
-            Query.term_set_query(self._schema, "number", list(numbers)), 0.0
-        )
+        one_each = [Query.term_query(self._schema, "number", number) for number in numbers]
+        any_of = Query.boolean_query([(Occur.Should, query) for query in one_each])
+        asked = Query.const_score_query(any_of, 0.0)
         for field, text, query in self._scoring(clauses) if numbers else ():
             both = Query.boolean_query([(Occur.Must, query), (Occur.Must, asked)])
             for number, value in self._hits(both, len(numbers)).hits:
