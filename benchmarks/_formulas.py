@@ -11,9 +11,13 @@ import numpy as np
 from _arrivals import FOLLOWED_DAYS, Paper, simulate
 from _rank_scores import measure, table
 from broadsheet.papers import trending
+from broadsheet.papers.model import Work
 from broadsheet.papers.trending import signals
 from broadsheet.papers.trending.signals import Velocity
+from broadsheet.papers.trending.topics import Terms, terms_of
 
+#: Formula to seeds to days to measures.
+Lists = dict[str, list[list[dict[str, float]]]]
 ALL = tuple(formula.id for formula in trending.FORMULAS)
 PILOT_SEEDS = (100, 101, 102, 103, 104)
 
@@ -22,41 +26,49 @@ def score_formulas(
     seeds: Sequence[int], burst_effect: float, names: Sequence[str] = ALL, days: int = 70
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     """Compare formulas on SIMULATED votes: within a day's list, and within a week's."""
-    tasks = {
-        "day_list_24h_snapshot_against_log_votes_on_day_14": (1, _votes_on_day_14),
-        "day_list_24h_snapshot_against_latent_quality": (1, _quality),
-        "week_list_against_log_votes_of_the_next_3_days": (7, _votes_to_come),
-    }
-    results = {}
-    for task, (window, truth_of) in tasks.items():
-        lists: dict[str, list[list[dict[str, float]]]] = {name: [] for name in names}
-        for seed in seeds:
-            by_day = simulate(seed, days, burst_effect=burst_effect)
+    lists: dict[str, Lists] = {task: {name: [] for name in names} for task in TASKS}
+    for seed in seeds:
+        by_day = simulate(seed, days, burst_effect=burst_effect)
+        terms = _Terms()
+        for groups in lists.values():
             for name in names:
-                lists[name].append([])
-            for day in list(by_day)[31 : days - 3]:
-                _score_day(by_day, day, window, truth_of, lists)
-        results[task] = table(lists, "votes" if "votes" in names else names[0])
-    return results
+                groups[name].append([])
+        for day in list(by_day)[31 : days - 3]:
+            for window in (1, 7):
+                _score_day(by_day, day, window, lists, terms)
+    return {
+        task: table(groups, "votes" if "votes" in names else names[0])
+        for task, groups in lists.items()
+    }
+
+
+class _Terms(dict[str, Terms]):
+    """Terms of simulated papers by id: their texts never change."""
+
+    def __call__(self, work: Work) -> Terms:
+        if work.id not in self:
+            self[work.id] = terms_of(work)
+        return self[work.id]
 
 
 def _score_day(
-    by_day: dict[str, list[Paper]],
-    day: str,
-    window: int,
-    truth_of: Callable[[Paper, str], float],
-    lists: dict[str, list[list[dict[str, float]]]],
+    by_day: dict[str, list[Paper]], day: str, window: int, lists: dict[str, Lists], terms: _Terms
 ) -> None:
+    """Rank one list by every formula, and measure it for every task that has this window."""
     known = [other for other in by_day if other <= day]
-    around = [paper.work(day) for other in known[-31:] for paper in by_day[other]]
+    around = [paper.work(paper.day) for other in known[-31:] for paper in by_day[other]]
     listed = [paper for other in known[-window:] for paper in by_day[other]]
     works = [paper.work(day) for paper in listed]
-    truth = np.array([truth_of(paper, day) for paper in listed])
-    gains = truth - truth.min()
-    for name, groups in lists.items():
-        scores = {e.work_id: e.score for e in trending.rank(works, around, day, name)}
+    truths = {
+        task: np.array([truth_of(paper, day) for paper in listed])
+        for task, (length, truth_of) in TASKS.items()
+        if length == window
+    }
+    for name in next(iter(lists.values())):
+        scores = {e.work_id: e.score for e in trending.rank(works, around, day, name, terms=terms)}
         values = np.array([scores[paper.name] for paper in listed])
-        groups[-1].append(measure(values, truth, gains))
+        for task, truth in truths.items():
+            lists[task][name][-1].append(measure(values, truth, truth - truth.min()))
 
 
 def _votes_on_day_14(paper: Paper, day: str) -> float:
@@ -71,6 +83,14 @@ def _votes_to_come(paper: Paper, day: str) -> float:
     age = int((np.datetime64(day) - np.datetime64(paper.day)).astype(int))
     later = min(age + 3, FOLLOWED_DAYS - 1)
     return float(np.log1p(paper.votes[later] - paper.votes[min(age, FOLLOWED_DAYS - 1)]))
+
+
+#: What is to be foretold, from lists of how many days.
+TASKS: dict[str, tuple[int, Callable[[Paper, str], float]]] = {
+    "day_list_24h_snapshot_against_log_votes_on_day_14": (1, _votes_on_day_14),
+    "day_list_24h_snapshot_against_latent_quality": (1, _quality),
+    "week_list_against_log_votes_of_the_next_3_days": (7, _votes_to_come),
+}
 
 
 def _shrunk_by_votes(velocities: Sequence[Velocity]) -> list[float]:

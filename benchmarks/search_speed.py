@@ -151,6 +151,7 @@ def main() -> None:
             "papers": store.counts().works,
             "encoder": models.active(chosen.home),
             "papers with a random vector": drawn,
+            "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "default"),
             "in process": in_process(searcher, titles, chosen.rounds),
         }
     results["cold command line"] = from_cold(chosen.home, titles, chosen.repeat)

@@ -18,23 +18,28 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import tantivy
-from tantivy import Filter, Occur, Query, TextAnalyzerBuilder, Tokenizer
+from tantivy import Occur, Query
 
 from broadsheet.core.errors import BadInput, NotFound, SourceError
 from broadsheet.core.paths import write_atomically
 from broadsheet.index.clauses import Clause
 from broadsheet.index.filtering import to_filter
 from broadsheet.index.predicates import EVERYTHING, Document, Predicate
+from broadsheet.index.wordfiles import (
+    SCHEMA_VERSION,
+    SPELLING,
+    STATE_FILE,
+    TEXT,
+    layout_of,
+    open_index,
+    register_analysers,
+    schema_of,
+    stored_revision,
+)
 
-#: Changes whenever an index written by older code must be built again.
-SCHEMA_VERSION = 1
+__all__ = ["WordHits", "WordIndex", "WordWriter", "stored_revision"]
 
-_STATE = "state.json"
-_STEMMED = ("title", "body")
-_TEXT = (*_STEMMED, "names")
-_SPELLING = "spelling"
 _HEAP_BYTES = 64_000_000
-_LONGEST_WORD = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +77,9 @@ class WordIndex:
         self._terms = tuple(terms)
         self._numbers = tuple(numbers)
         self.revision = stored_revision(folder, terms=terms, numbers=numbers)
-        self._index = _open(folder)
+        self._index = open_index(folder)
         self._schema = self._index.schema
-        self._stem, self._fold = _register_analysers(self._index)
+        self._stem, self._fold = register_analysers(self._index)
         self._searcher = self._index.searcher()
 
     @property
@@ -144,7 +149,7 @@ class WordIndex:
         if not words or limit < 1:
             return []
         within = None if predicate == EVERYTHING else to_filter(self._schema, predicate)
-        found = self._searcher.terms_with_prefix(_SPELLING, words[-1], within, limit)
+        found = self._searcher.terms_with_prefix(SPELLING, words[-1], within, limit)
         return [(str(word), int(count)) for word, count in found]
 
     def _hits(self, query: Query, limit: int, offset: int = 0) -> WordHits:
@@ -198,7 +203,7 @@ class WordIndex:
         folded = self._fold.pre_tokenize(clause.text).tokens
         together = clause.kind == "phrase" or clause.excluded
         parts = []
-        for field in _TEXT:
+        for field in TEXT:
             tokens = folded if field == "names" else stems
             if together:
                 parts.append((field, clause.text, self._phrase(field, tokens)))
@@ -221,13 +226,13 @@ class WordIndex:
         if not prefix:
             return []
         # Words are letters and digits only, so the prefix needs no escaping.
-        query = Query.regex_query(self._schema, _SPELLING, f"{prefix}.*")
+        query = Query.regex_query(self._schema, SPELLING, f"{prefix}.*")
         if whole:
-            before = [Query.term_query(self._schema, _SPELLING, word) for word in whole]
+            before = [Query.term_query(self._schema, SPELLING, word) for word in whole]
             query = query.and_must_match(*before)
         holding = min(self._searcher.search(query, 1).count, self.size)  # type: ignore[attr-defined]
         weight = math.log(1 + (self.size - holding + 0.5) / (holding + 0.5))
-        return [(_SPELLING, f"{text}*", Query.const_score_query(query, weight))]
+        return [(SPELLING, f"{text}*", Query.const_score_query(query, weight))]
 
 
 class WordWriter:
@@ -251,12 +256,12 @@ class WordWriter:
 
     def __init__(self, folder: Path, *, terms: Sequence[str], numbers: Sequence[str]) -> None:
         self._folder = folder
-        self._layout = _layout(terms, numbers)
+        self._layout = layout_of(terms, numbers)
         self._terms = tuple(terms)
         self._numbers = tuple(numbers)
         try:
             self.revision = stored_revision(folder, terms=terms, numbers=numbers)
-            self._index = _open(folder)
+            self._index = open_index(folder)
         except (NotFound, BadInput):
             self.clear()
         else:
@@ -270,34 +275,46 @@ class WordWriter:
 
     def clear(self) -> None:
         """Throw the index away and begin an empty one."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
         self._folder.mkdir(parents=True)
-        self._index = tantivy.Index(_schema(self._terms, self._numbers), str(self._folder))
+        self._index = tantivy.Index(schema_of(self._terms, self._numbers), str(self._folder))
         self.revision = 0
         self._start()
 
     def apply(
         self, documents: Iterable[Document], *, deleted: Iterable[int], revision: int
     ) -> None:
-        """Add or replace documents, remove deleted ones, commit, then record the revision."""
+        """Add or replace documents, remove deleted ones, commit, then record the revision.
+
+        Raises:
+            SourceError: The disk is full; nothing of this call is committed.
+        """
         if not self._empty:
             documents = list(documents)
             for number in (*deleted, *(document.number for document in documents)):
                 self._writer.delete_documents_by_term("number", number)
         for document in documents:
             self._writer.add_document(self._row(document))
-        self._writer.commit()
+        try:
+            self._writer.commit()
+        except (ValueError, OSError) as error:
+            raise SourceError(
+                "the words index can't be written; what was committed before stays",
+                received=error,
+                hint="free some space and run the same command again",
+            ) from None
         self._empty = False
         self.revision = revision
         state = {"schema": SCHEMA_VERSION, "layout": self._layout, "revision": revision}
-        write_atomically(self._folder / _STATE, json.dumps(state).encode())
+        write_atomically(self._folder / STATE_FILE, json.dumps(state).encode())
 
     def close(self) -> None:
         """Wait for segment merges and let go of the folder."""
         self._writer.wait_merging_threads()
 
     def _start(self) -> None:
-        _register_analysers(self._index)
+        register_analysers(self._index)
         self._empty = self._index.searcher().num_docs == 0
         try:
             self._writer = self._index.writer(_HEAP_BYTES, 1)
@@ -309,11 +326,11 @@ class WordWriter:
     def _row(self, document: Document) -> tantivy.Document:
         row = tantivy.Document()
         row.add_integer("number", document.number)
-        for field in _TEXT:
+        for field in TEXT:
             text = getattr(document, field)
             if text:
                 row.add_text(field, text)
-                row.add_text(_SPELLING, text)
+                row.add_text(SPELLING, text)
         for name in self._terms:
             for value in document.terms.get(name, ()):
                 row.add_text(f"term_{name}", value)
@@ -321,76 +338,3 @@ class WordWriter:
             if name in document.numbers:
                 row.add_integer(f"number_{name}", document.numbers[name])
         return row
-
-
-def stored_revision(folder: Path, *, terms: Sequence[str], numbers: Sequence[str]) -> int:
-    """Return the store revision that the index in `folder` has seen.
-
-    Raises:
-        NotFound: There is no index.
-        BadInput: Its state can't be read, or it was written with another schema.
-    """
-    path = folder / _STATE
-    try:
-        state = json.loads(path.read_bytes())
-        schema, layout, revision = state["schema"], state["layout"], int(state["revision"])
-    except FileNotFoundError:
-        raise NotFound("there is no words index", hint="broadsheet index build") from None
-    except (ValueError, KeyError, TypeError, OSError):
-        raise BadInput(
-            "the words index is damaged", received=path.name, hint="broadsheet index build"
-        ) from None
-    if schema != SCHEMA_VERSION or layout != _layout(terms, numbers):
-        raise BadInput(
-            "the words index was written by another version",
-            received=f"schema {schema}",
-            hint="broadsheet index build",
-        )
-    return revision
-
-
-def _layout(terms: Sequence[str], numbers: Sequence[str]) -> list[list[str]]:
-    return [sorted(terms), sorted(numbers)]
-
-
-def _open(folder: Path) -> tantivy.Index:
-    try:
-        index = tantivy.Index.open(str(folder))
-        index.config_reader("manual")
-        index.reload()
-        return index
-    except ValueError as error:
-        raise BadInput(
-            "the words index is damaged", received=error, hint="broadsheet index build"
-        ) from None
-
-
-def _schema(terms: Sequence[str], numbers: Sequence[str]) -> tantivy.Schema:
-    builder = tantivy.SchemaBuilder()
-    for field in _STEMMED:
-        builder.add_text_field(field, tokenizer_name="stemmed")
-    builder.add_text_field("names", tokenizer_name="folded")
-    builder.add_text_field(_SPELLING, tokenizer_name="folded", index_option="basic")
-    builder.add_integer_field("number", indexed=True, fast=True)
-    for name in terms:
-        builder.add_text_field(f"term_{name}", tokenizer_name="raw", index_option="basic")
-    for name in numbers:
-        builder.add_integer_field(f"number_{name}", indexed=True, fast=True)
-    return builder.build()
-
-
-def _register_analysers(
-    index: tantivy.Index,
-) -> tuple[tantivy.TextAnalyzer, tantivy.TextAnalyzer]:
-    """Register the analysers, which tantivy does not store, and return (stemmed, folded)."""
-    folded = _plain_words().build()
-    stemmed = _plain_words().filter(Filter.stopword("english")).filter(Filter.stemmer("english"))
-    analyser = stemmed.build()
-    index.register_tokenizer("folded", folded)
-    index.register_tokenizer("stemmed", analyser)
-    return analyser, folded
-
-
-def _plain_words() -> TextAnalyzerBuilder:
-    words = TextAnalyzerBuilder(Tokenizer.simple()).filter(Filter.remove_long(_LONGEST_WORD))
-    return words.filter(Filter.lowercase()).filter(Filter.ascii_fold())

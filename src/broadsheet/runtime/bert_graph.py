@@ -1,6 +1,6 @@
 """Builds the graph of a BERT encoder from its weights: fused and int8 for onnxruntime, or plain.
 
-Why not the exported graph? Three measured facts decide the shape of this one:
+Why not the exported graph? Three measured facts decide the shape of the fused one:
 
 - no padding mask: batches hold texts of one length, so attention takes onnxruntime's fused path
   without a mask (two thirds of the cost) and the mean over tokens is a plain mean;
@@ -43,22 +43,25 @@ class BertShape:
     epsilon: float = 1e-12
 
 
-def build_bert(weights: Weights, shape: BertShape, *, style: Literal["int8", "plain"]) -> bytes:
+def build_bert(
+    weights: Weights, shape: BertShape, *, style: Literal["int8", "plain", "padded"]
+) -> bytes:
     """Return an ONNX model that maps `input_ids` to pooled vectors, not yet of length 1.
 
     Args:
         weights: Names as in Hugging Face's `BertModel`, matrices as [out, in].
         shape: Heads and pooling.
         style: "int8": onnxruntime's fused operators; "plain": float32 and standard operators,
-            which every engine understands.
+            which every engine understands; "padded": plain with an `attention_mask`.
 
     Shape:
         input_ids [rows, tokens] int64, all rows of one length -> vectors [rows, dim] float32.
+        With "padded" and mean pooling the result is the token states, [rows, tokens, dim].
 
     Raises:
         BadInput: A tensor is missing.
     """
-    builder = _Builder(weights, shape, fused=style == "int8")
+    builder = _Builder(weights, shape, fused=style == "int8", padded=style == "padded")
     try:
         return builder.build()
     except KeyError as error:
@@ -72,28 +75,45 @@ def layer_count(weights: Weights) -> int:
 
 
 class _Builder:
-    def __init__(self, weights: Weights, shape: BertShape, *, fused: bool) -> None:
+    def __init__(self, weights: Weights, shape: BertShape, *, fused: bool, padded: bool) -> None:
         self._weights = weights
         self._shape = shape
         self._fused = fused
+        self._padded = padded
         self._graph = Graph("bert")
         self._dim = int(weights["embeddings.LayerNorm.weight"].shape[0])
 
     def build(self) -> bytes:
         graph = self._graph
         ids = graph.input("input_ids", "int64", ["rows", "tokens"])
+        if self._padded:
+            self._read_mask()
         hidden = self._embed(ids)
         layers = layer_count(self._weights)
         for layer in range(layers):
             only_first = layer == layers - 1 and self._shape.pooling == "cls"
             hidden = self._layer(f"encoder.layer.{layer}", hidden, only_first=only_first)
+        sizes: list[int | str] = ["rows", self._dim]
         if self._shape.pooling == "cls":
             axis = graph.constant("pool_axis", np.array([1]))
             graph.node("Squeeze", [hidden, axis], ["vectors"])
+        elif self._padded:
+            graph.node("Identity", [hidden], ["vectors"])
+            sizes = ["rows", "tokens", self._dim]
         else:
             graph.node("ReduceMean", [hidden], ["vectors"], axes=[1], keepdims=0)
-        graph.output("vectors", "float32", ["rows", self._dim])
+        graph.output("vectors", "float32", sizes)
         return graph.to_bytes()
+
+    def _read_mask(self) -> None:
+        """Turn the mask into what is added to attention scores: 0, or so little that it is 0."""
+        graph = self._graph
+        mask = graph.input("attention_mask", "int64", ["rows", "tokens"])
+        middle = graph.constant("mask_axes", np.array([1, 2]))
+        spread = graph.node("Cast", [graph.node("Unsqueeze", [mask, middle])], to=1)
+        unit = graph.constant("mask_unit", np.array(1, dtype=np.float32))
+        far = graph.constant("mask_far", np.array(1e4, dtype=np.float32))
+        graph.node("Mul", [graph.node("Sub", [spread, unit]), far], ["mask_scores"])
 
     def _embed(self, ids: str) -> str:
         graph = self._graph
@@ -162,6 +182,8 @@ class _Builder:
             for item, order in ((query, [0, 2, 1, 3]), (key, [0, 2, 3, 1]), (value, [0, 2, 1, 3]))
         )
         scores = graph.node("Mul", [graph.node("MatMul", [query, key]), scale])
+        if self._padded:
+            scores = graph.node("Add", [scores, "mask_scores"])
         mixed = graph.node("MatMul", [graph.node("Softmax", [scores], axis=-1), value])
         return graph.node("Reshape", [graph.node("Transpose", [mixed], perm=[0, 2, 1, 3]), joined])
 

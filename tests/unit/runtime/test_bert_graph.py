@@ -91,6 +91,20 @@ def test_a_row_does_not_depend_on_its_batch(
     np.testing.assert_allclose(together, apart, atol=1e-5)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_padding_changes_nothing(weights: Weights, tmp_path: Path, pooling: str) -> None:
+    shape = BertShape(heads=2, pooling=pooling)
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(build_bert(weights, shape, style="padded"))
+    ids, mask = np.pad(IDS, ((0, 0), (0, 5))), np.pad(np.ones_like(IDS), ((0, 0), (0, 5)))
+    found = OnnxRuntime(path, threads=1).run(ids, mask, np.zeros_like(ids))
+    if pooling == "mean":
+        assert found.shape == (2, 11, 16)
+        found = found[:, :6].mean(1)
+    expected = np.array([reference(row, weights, shape) for row in IDS])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_missing_tensor(weights: Weights, shape: BertShape) -> None:
     del weights["encoder.layer.1.output.dense.bias"]
     with pytest.raises(BadInput, match=r"layer\.1\.output\.dense\.bias"):

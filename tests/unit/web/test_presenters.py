@@ -23,7 +23,6 @@ from broadsheet.web.presenters import (
 )
 from broadsheet.web.rendering import asset_address, count, long_day, short_day, signed
 from broadsheet.web.routes.desk import _bars, _labels
-from broadsheet.web.worddiff import compare
 
 
 @pytest.mark.parametrize("words", [1, 5, 12, 40, 1000])
@@ -103,16 +102,6 @@ def test_numbers_and_dates_for_people() -> None:
     assert count(0, "paper") == "0 papers"
     assert signed(-0.0004) == "−0.0004"
     assert signed(0.0) == "0"
-
-
-def test_differences_between_texts() -> None:
-    assert compare("same words", "same  words") == ()
-    assert compare("", "new") == ()
-    old, new = "a b c d", "a x c d e"
-    pieces = compare(old, new)
-    kept = " ".join(text for kind, text in pieces if kind != "added")
-    made = " ".join(text for kind, text in pieces if kind != "removed")
-    assert (kept, made) == (old, new)
 
 
 def test_pages_know_their_neighbours() -> None:

@@ -8,7 +8,8 @@ from broadsheet.core.errors import BadInput, NotFound
 from broadsheet.core.paths import exclusive
 from broadsheet.core.progress import Progress
 from broadsheet.index.attributes import AttributeStore
-from broadsheet.index.words import WordWriter, stored_revision
+from broadsheet.index.wordfiles import stored_revision
+from broadsheet.index.words import WordWriter
 from broadsheet.papers.documents import NUMBERS, TERMS, to_document
 from broadsheet.papers.store import Store
 

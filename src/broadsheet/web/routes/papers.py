@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import pairwise
 
 from fastapi import APIRouter
 from starlette.requests import Request
 
 from broadsheet.core.errors import BroadsheetError
 from broadsheet.papers.citation import CITATION_FORMATS
+from broadsheet.papers.diff import VersionChange, version_changes
 from broadsheet.papers.library import Library
 from broadsheet.papers.model import Work
 from broadsheet.papers.store.results import StoredRecord
@@ -19,7 +18,6 @@ from broadsheet.web.pages import DATA_TWINS, LIST_TWINS, PAPER_TWINS, Answer, pa
 from broadsheet.web.paperfacts import facts_table
 from broadsheet.web.presenters import Paper, paper_address, present, present_hit
 from broadsheet.web.shapes import RecordSummary, RelatedPage
-from broadsheet.web.worddiff import Piece, compare
 
 router = APIRouter()
 _log = logging.getLogger(__name__)
@@ -40,16 +38,6 @@ _TABS = (
     ("records", "Records", "/records"),
     ("cite", "Cite", "/cite"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionChange:
-    """What changed between two versions, in words; empty where nothing did."""
-
-    before: int
-    after: int
-    title: tuple[Piece, ...]
-    abstract: tuple[Piece, ...]
 
 
 def _scheme_route(scheme: str) -> None:
@@ -87,7 +75,7 @@ def related(request: Request, library: Library, work_id: str) -> Answer:
 def versions(request: Request, library: Library, work_id: str) -> Answer:
     """The versions of a paper, and the words that changed."""
     work = library.store.work(work_id)
-    changes = version_changes(work)
+    changes = tuple(reversed(version_changes(work)))
     return Answer(
         template="versions.html",
         title=f"Versions of {work.title_text}",
@@ -173,24 +161,6 @@ def _similar(library: Library, work: Work) -> list[Paper]:
         _log.info("no similar papers: %s", error)
         return []
     return [present_hit(hit, words=0) for hit in hits]
-
-
-def version_changes(work: Work) -> tuple[VersionChange, ...]:
-    """Return the changes between versions whose text is known, the latest first."""
-    known = sorted(
-        (version for version in work.versions if version.title or version.abstract),
-        key=lambda version: version.number,
-    )
-    changes = [
-        VersionChange(
-            before=before.number,
-            after=after.number,
-            title=compare(before.title, after.title),
-            abstract=compare(before.abstract, after.abstract),
-        )
-        for before, after in pairwise(known)
-    ]
-    return tuple(reversed(changes))
 
 
 def _summary(record: StoredRecord) -> RecordSummary:
