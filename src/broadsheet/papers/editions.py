@@ -100,7 +100,8 @@ def compose(shelf: Shelf, day: str, *, as_of: int, printing: int = 1) -> Edition
     """
     works = shelf.works_of(day)
     if not works:
-        raise NotFound(f"no paper belongs to {day}", hint=days_of.why_empty(day, shelf.days))
+        why = days_of.why_empty(day, shelf.days)
+        raise NotFound(f"no paper belongs to {day} ({why})", hint=f"the calendar of {day[:7]}")
     surroundings = shelf.window(day, ranking.WINDOW_DAYS)
     ranked = ranking.rank(works, surroundings, day, FORMULA, terms=shelf.terms)
     entries = arrange(ranked, {work.id: work for work in works}, surroundings, shelf.terms)
@@ -164,7 +165,7 @@ def publish(store: Store, day: str, *, late: bool = False) -> Edition:
     if not late:
         raise UsageError(
             f"the edition of {day} is already published (printing {last.printing})",
-            hint="a late edition, if papers or counts came in since",
+            hint="--late prints a late edition, if papers or counts came in since",
         )
     return _print(store, day, last.printing + 1, last.entries)
 

@@ -6,7 +6,7 @@ pages never shows a paper twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,13 +69,13 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _List:
-    """One ranked list before fusion, with what there is to say about a paper in it."""
+    """One ranked list before fusion; `detail` says something about the paper at a place."""
 
     name: str
     weight: float
     numbers: list[int]
     scores: list[float]
-    details: Mapping[int, str] = field(default_factory=dict)
+    detail: Callable[[int], str] = str
     by_words: bool = False
 
 
@@ -143,16 +143,17 @@ def _parts(
         said = ", ".join(f"{text} in {name} {value:.2f}" for name, text, value in words)
         for position, place, value in parts_of(number, ranked.rankings):
             one = ranked.lists[position]
-            detail = one.details.get(number, "")
-            if one.by_words:
-                detail = f"BM25 {one.scores[place - 1]:.2f}: {said}"
+            detail = f"BM25 {one.scores[place - 1]:.2f}: {said}"
+            if not one.by_words:
+                detail = one.detail(place - 1)
             yield ScorePart(name=one.name, value=value, detail=f"rank {place}; {detail}")
     elif ranked.lists[0].by_words:
         for name, text, value in words:
             yield ScorePart(name=name, value=value, detail=text)
     else:
         only = ranked.lists[0]
-        yield ScorePart(name=only.name, value=score, detail=only.details.get(number, ""))
+        place = only.numbers.index(number)
+        yield ScorePart(name=only.name, value=score, detail=only.detail(place))
 
 
 def _by_words(question: Question, indexes: Indexes) -> _List:
@@ -183,7 +184,7 @@ def _dense(name: str, near: Sequence[Near], quick_weight: float) -> _List:
         weight=quick * quick_weight + (1 - quick) * MEANING_WEIGHT,
         numbers=[one.number for one in near],
         scores=cosines if comparable else [1 / (RANK_CONSTANT + one.rank) for one in near],
-        details={one.number: f"cosine {one.cosine:.3f} by {one.encoder}" for one in near},
+        detail=lambda place: f"cosine {near[place].cosine:.3f} by {near[place].encoder}",
     )
 
 
@@ -196,17 +197,18 @@ def _like_by_words(question: Question, indexes: Indexes, ranked: set[str]) -> li
         hits = indexes.words.similar(
             to_document(number, work), question.predicate, limit=NEAREST + len(question.similar)
         ).hits
-        inside = _within(question.allowed, hits)[:NEAREST]
-        lists.append(
-            _List(
-                name=f"like {work.id}",
-                weight=WORDS_WEIGHT,
-                numbers=[one for one, _ in inside],
-                scores=[score for _, score in inside],
-                details={one: f"shared words {score:.2f}" for one, score in inside},
-            )
-        )
+        lists.append(_shared_words(work, _within(question.allowed, hits)[:NEAREST]))
     return lists
+
+
+def _shared_words(work: Work, hits: Sequence[tuple[int, float]]) -> _List:
+    return _List(
+        name=f"like {work.id}",
+        weight=WORDS_WEIGHT,
+        numbers=[number for number, _ in hits],
+        scores=[score for _, score in hits],
+        detail=lambda place: f"shared words {hits[place][1]:.2f}",
+    )
 
 
 def _within(allowed: Mask, hits: list[tuple[int, float]]) -> list[tuple[int, float]]:
