@@ -349,7 +349,7 @@ def main() -> None:
         "engines": {name: built[name] | {"latency": asked[name]} for name in names},
     }
     print(json.dumps(results, indent=1))
-    suffix = f"_{chosen.documents}" if synthetic else ""
+    suffix = f"_{chosen.documents / 1e6:g}m" if synthetic else ""
     write_report(
         f"words{suffix}",
         results,
