@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = Path(__file__).resolve().parent / "golden"
+
+
+#: The only reasons for which a test may be skipped; any other skip is a failure.
+EXPECTED_SKIPS = ("no Chromium here", "no real data here")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Turn a skip that nobody expected into a failure."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.skipped and not any(reason in str(report.longrepr) for reason in EXPECTED_SKIPS):
+        report.outcome = "failed"
+        report.longrepr = f"unexpected skip of {item.nodeid}: {report.longrepr}"
 
 
 @pytest.fixture(scope="session")

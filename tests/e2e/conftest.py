@@ -78,12 +78,14 @@ def served(server: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
     return server
 
 
-@pytest.fixture(scope="session")
+# By module: while Playwright is open its event loop runs, and no other test could start one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium, or a skip that is counted."""
     if not BROWSER:
         pytest.skip("no Chromium here (set BROADSHEET_BROWSER)")
-    sync_api = pytest.importorskip("playwright.sync_api")
+    from playwright import sync_api
+
     with sync_api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=BROWSER, args=list(FLAGS))
         yield opened

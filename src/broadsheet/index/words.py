@@ -275,6 +275,8 @@ class WordWriter:
 
     def clear(self) -> None:
         """Throw the index away and begin an empty one."""
+        if hasattr(self, "_writer"):
+            self.close()  # its threads write into the folder
         if self._folder.exists():
             shutil.rmtree(self._folder)
         self._folder.mkdir(parents=True)

@@ -46,14 +46,17 @@ def fetch_from_hub(
     download(url, staging / "model.onnx", progress, sha256=sha256)
     download(base + "tokenizer.json", staging / "tokenizer.json", progress)
     try:
-        dim = int(config["hidden_size"])
+        dim, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
     except (KeyError, TypeError, ValueError):
-        raise BadInput("config.json names no hidden_size", received=base) from None
+        raise BadInput(
+            "config.json names no hidden_size or num_attention_heads", received=base
+        ) from None
     part = Part(name="model.onnx", sha256=sha256, bytes=0, url=url)
     return Model(
         id=model_id,
         kind="onnx",
         dim=dim,
+        heads=heads,
         pooling="cls" if pooling.get("pooling_mode_cls_token") else "mean",
         max_tokens=min(int(limits.get("max_seq_length", 256)), 256),
         summary="",

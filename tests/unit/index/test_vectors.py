@@ -44,7 +44,9 @@ def brute(
     return [number for _, number in sorted(scored)[:k]]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120, deadline=None
+)
 @given(data=st.data())
 def test_search_equals_brute_force(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
     folder = tmp_path_factory.mktemp("vectors")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadsheet.runtime.batching import plan_batches
@@ -8,6 +8,7 @@ from broadsheet.runtime.batching import plan_batches
 LENGTHS = st.lists(st.integers(0, 60), max_size=60)
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 200), st.booleans())
 def test_each_text_once_and_within_the_budget(lengths: list[int], budget: int, equal: bool) -> None:
     batches = plan_batches(lengths, budget, equal=equal)
@@ -19,6 +20,7 @@ def test_each_text_once_and_within_the_budget(lengths: list[int], budget: int, e
             assert {lengths[position] for position in batch} == {longest}
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 200))
 def test_longest_first(lengths: list[int], budget: int) -> None:
     order = [lengths[position] for batch in plan_batches(lengths, budget) for position in batch]

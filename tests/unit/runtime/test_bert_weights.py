@@ -73,7 +73,9 @@ def test_a_file_without_bert(
         read_bert(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
+)
 @given(data=st.data())
 def test_damaged_files_are_refused_or_read_never_a_crash(
     weights: Weights, tmp_path: Path, data: st.DataObject
