@@ -148,7 +148,7 @@ class Drill:
             time.sleep(0.002)
         output, errors = process.communicate()
         if process.returncode not in (0, -9):
-            raise RuntimeError(f"the worker failed by itself:\n{errors[-3000:]}")
+            return {"phase": "crashed", "error": errors[-2000:], "wall_s": 0.0, "cpu_s": 0.0}
         said = [json.loads(line) for line in output.splitlines() if line.endswith("}")]
         last: dict[str, Any] = said[-1] if said else {"phase": "starting"}
         return {**last, "wall_s": time.perf_counter() - begun}
@@ -166,7 +166,7 @@ class Drill:
             home = self.new_home()
             last = self.run(home, moment)
             if last["phase"] != "done":
-                break
+                break  # killed, or failed by itself
             shutil.rmtree(home)
             moment *= 0.9
         after = self.run(home)
@@ -176,7 +176,8 @@ class Drill:
             "moment_cpu_s": round(moment, 3),
             "phase": last["phase"],
             "rerun_s": round(after["wall_s"], 3),
-            "equal": not differs,
+            "equal": not differs and "crashed" not in (last["phase"], after["phase"]),
+            "errors": [run["error"] for run in (last, after) if "error" in run],
             "differs": differs,
         }
 
@@ -205,7 +206,9 @@ def drill(options: argparse.Namespace) -> dict[str, Any]:
         with ThreadPoolExecutor(options.parallel) as pool:
             undisturbed = list(pool.map(lambda _: shared.run(shared.new_home()), range(2)))
             shared.expected = undisturbed[0]
-            if any(run[name] != shared.expected[name] for run in undisturbed for name in COMPARED):
+            if "error" in shared.expected:
+                raise SystemExit(f"the undisturbed run failed:\n{shared.expected['error']}")
+            if any(run.get(n) != shared.expected[n] for run in undisturbed for n in COMPARED):
                 raise SystemExit("undisturbed runs differ from each other")
             cpu = min(run["cpu_s"] for run in undisturbed)
             trials = []

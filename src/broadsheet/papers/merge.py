@@ -15,6 +15,7 @@ from broadsheet.papers.tex import to_plain
 PRECEDENCE: Mapping[str, tuple[str, ...]] = {
     "venue": ("acl", "jsonl-acl", "bibtex", "arxiv", "hf", "jsonl-hf", "page"),
     "year": ("acl", "jsonl-acl", "bibtex", "arxiv", "hf", "jsonl-hf", "page"),
+    "abstract": ("arxiv", "acl", "jsonl-acl", "hf", "page", "jsonl-hf", "bibtex"),
     "authors": ("acl", "arxiv", "jsonl-acl", "bibtex", "hf", "jsonl-hf", "page"),
     "": ("arxiv", "acl", "jsonl-acl", "hf", "jsonl-hf", "bibtex", "page"),
 }

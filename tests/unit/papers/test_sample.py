@@ -13,7 +13,7 @@ from broadsheet.papers.ingest import ingest
 from broadsheet.papers.sample import SAMPLE_DAY, sample_path
 from broadsheet.papers.store import Store
 
-NOTE = "summary by Broadsheet, not the authors' abstract"
+NOTE = "the bundled sample has a summary by Broadsheet in place of the authors' abstract"
 
 
 @pytest.fixture
