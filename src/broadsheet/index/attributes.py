@@ -218,8 +218,9 @@ class AttributeStore:
         postings = self._postings.get(name)
         if postings is None or not len(postings.numbers):
             return []
-        inside = mask[postings.numbers].view(np.int8)
-        totals = np.add.reduceat(inside, postings.starts[:-1], dtype=np.int64)
+        before = np.zeros(len(postings.numbers) + 1, dtype=np.int32)
+        np.cumsum(mask.take(postings.numbers), out=before[1:])
+        totals = np.diff(before.take(postings.starts))
         # What ties with the last place goes by value, that is, by position.
         least = max(int(np.partition(totals, -limit)[-limit]) if limit < len(totals) else 1, 1)
         above = np.flatnonzero(totals > least)

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +67,6 @@ class Meaning:
         self._names: list[str] = []
         self._looked = -_LOOK_AGAIN_S
         self._queries: OrderedDict[tuple[str, str], Vector] = OrderedDict()
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="meaning")
 
     @property
     def available(self) -> bool:
@@ -90,14 +88,6 @@ class Meaning:
             if covered[allowed].all():
                 break
         return int((covered & allowed).sum())
-
-    def begin(self, text: str, allowed: Mask, limit: int) -> Future[list[Near]]:
-        """Begin `nearest` in another thread: the words can be searched meanwhile."""
-        return self._threads.submit(self.nearest, text, allowed, limit)
-
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def nearest(self, text: str, allowed: Mask, limit: int) -> list[Near]:
         """Return the allowed papers whose text is nearest to a query, best first."""
