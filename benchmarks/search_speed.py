@@ -6,7 +6,7 @@ none is asked twice, so no cache of query vectors helps.
 
     python benchmarks/search_speed.py --home HOME     (a home with papers, indexes and vectors)
 
-`--random-vectors` gives papers that the active encoder has not encoded yet a random vector, for
+`--random-vectors` replaces the active encoder's vectors by random ones, one for each paper, for
 measuring time without hours of encoding (the report says so). Use a copy of a home for that.
 """
 
@@ -17,6 +17,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -56,16 +57,13 @@ def titles_of(store: Store) -> list[list[str]]:
 
 
 def fill_at_random(home: Path, store: Store) -> int:
-    """Give every paper that has no vector of the active encoder a random one; return how many."""
+    """Replace the active encoder's vectors by a random one for each paper; return how many."""
     encoder = load_encoder(models.model_folder(home, models.active(home)))
+    shutil.rmtree(embedding.vectors_folder(home, encoder.id), ignore_errors=True)
     draw = np.random.default_rng(7)
     with embedding.open_vectors(home, encoder, writable=True) as vectors:
-        known = set(vectors.numbers.tolist())
-        numbers = [
-            change.number
-            for change in store.changes(0, store.revision)
-            if change.work and change.number not in known
-        ]
+        changes = store.changes(0, store.revision)
+        numbers = [change.number for change in changes if change.work]
         rows = draw.standard_normal((len(numbers), encoder.dim)).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         names = [draw.bytes(HASH_BYTES) for _ in numbers]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -40,6 +41,9 @@ from broadsheet.index.wordfiles import (
 __all__ = ["WordHits", "WordIndex", "WordWriter", "stored_revision"]
 
 _HEAP_BYTES = 64_000_000
+#: Words that stand for a document in "more like this", and in how many documents each must stand.
+_LIKENESS_WORDS = 25
+_FEWEST_HOLDING = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,17 +119,31 @@ class WordIndex:
     def similar(
         self, document: Document, predicate: Predicate = EVERYTHING, *, limit: int = 20
     ) -> WordHits:
-        """Rank other documents by the weightiest words of this one ("more like this")."""
-        fields = {"title": document.title, "body": document.body}
-        likeness = Query.more_like_this_document_fields_query(
-            self._schema,
-            {name: text for name, text in fields.items() if text},
-            min_doc_frequency=2,
-            min_term_frequency=1,
-        )
+        """Rank other documents by the weightiest words of this one.
+
+        tantivy's own "more like this" chooses among words of equal weight by chance; here ties go
+        by field and word, so that the same index gives the same answer.
+        """
+        words = self._weightiest({"title": document.title, "body": document.body})
+        likeness = Query.boolean_query([(Occur.Should, query) for query in words])
         itself = Query.term_query(self._schema, "number", document.number)
         query = self._within([(Occur.Must, likeness), (Occur.MustNot, itself)], predicate)
         return self._hits(query, limit)
+
+    def _weightiest(self, texts: Mapping[str, str]) -> list[Query]:
+        """Return queries for the words with the most tf-idf, each boosted by its share of it."""
+        weights: dict[tuple[str, str], float] = {}
+        for field, text in texts.items():
+            for word, count in Counter(self._stem.analyze(text)).items():
+                holding = self._searcher.doc_freq(field, word)
+                if holding >= _FEWEST_HOLDING:
+                    weights[field, word] = count * math.log((self.size + 1) / holding)
+        ordered = sorted(weights, key=lambda place: (-weights[place], place))[:_LIKENESS_WORDS]
+        best = max(weights.values(), default=1.0) or 1.0
+        return [
+            Query.boost_query(Query.term_query(self._schema, *place), weights[place] / best)
+            for place in ordered
+        ]
 
     def explain(
         self, clauses: Sequence[Clause], numbers: Sequence[int]

@@ -36,7 +36,7 @@ _CALIBRATION_WORDS = 30
 _SMOOTHING = 0.7
 
 #: Tokens in a batch that suit each engine best (benchmarks/encode.py).
-BUDGETS = {"onnxruntime": 1024, "openvino": 4096}
+BUDGETS = {"onnxruntime": 1024, "openvino": 2048}
 
 
 def make_variants(

@@ -139,7 +139,7 @@ def encode_all(
     lengths = [len(item.ids) for item in encodings]
     for batch in plan_batches(lengths, variant.token_budget, equal=variant.equal_lengths):
         ids, mask, types = pad([encodings[position] for position in batch])
-        pooled = _pool(engine.run(ids, mask, types), mask, pooling)
+        pooled = pool(engine.run(ids, mask, types), mask, pooling)
         if not dim and not vectors.size:
             vectors = np.zeros((len(encodings), pooled.shape[1]), dtype=np.float32)
         if pooled.shape[1] != vectors.shape[1]:
@@ -167,7 +167,12 @@ def pad(encodings: Sequence[Encoding]) -> tuple[Tokens, Tokens, Tokens]:
     return ids, mask, types
 
 
-def _pool(states: States, mask: Tokens, pooling: str) -> Vectors:
+def pool(states: States, mask: Tokens, pooling: str) -> Vectors:
+    """Make one vector of a row's token states; graphs that pool themselves are left as they are.
+
+    Shape:
+        [rows, tokens, dim] or [rows, dim] -> [rows, dim].
+    """
     if states.ndim == 2:  # pooled inside the graph
         return states
     if pooling == "cls":

@@ -280,3 +280,16 @@ def test_an_empty_index_answers(tmp_path: Path) -> None:
     assert index.search([word("late")]).total == 0
     assert len(index.matching([])) == 0
     assert index.complete("la") == []
+
+
+def test_similar_does_not_depend_on_chance(tmp_path: Path) -> None:
+    """More words of equal weight than are used: always the same ones are chosen."""
+    words = [f"word{chr(97 + i)}{chr(97 + j)}" for i in range(8) for j in range(8)]
+    papers = [Document(number=1, title=" ".join(words))]
+    papers += [Document(number=2 + n, title=word) for n, word in enumerate(words)]
+    folder = tmp_path / "words"
+    with WordWriter(folder, terms=TERMS, numbers=NUMBERS) as writer:
+        writer.apply(papers, deleted=[], revision=1)
+    answers = {tuple(read(folder).similar(papers[0], limit=64).hits) for _ in range(6)}
+    assert len(answers) == 1
+    assert len(next(iter(answers))) == 25
