@@ -20,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the program's name; `sys.argv[1:]` when None.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # One matrix row by a small matrix: a second thread costs more CPU than it saves.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     command = root_command()
     if "_BROADSHEET_COMPLETE" in os.environ:
         command.main(words, prog_name=PROGRAM)

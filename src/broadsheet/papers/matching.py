@@ -8,7 +8,8 @@
    authors or year (a saved page), a title of 20 characters or more is enough.
 3. A title never joins works that hold different ids of one scheme (two arXiv ids).
 4. A title that several works share joins all of them where nothing speaks against it, else only
-   those whose author and year agree too, else none.
+   those whose author and year agree too, else none. A title in more than 64 guises of works,
+   authors and years ("Preface") names nothing and joins nothing more.
 
 Order of arrival: records are placed one at a time, in order, and never moved apart again, so the
 result does not depend on how they were cut into batches. Identifiers that do not contradict each
@@ -39,6 +40,9 @@ MATCH_SCHEMES = ("arxiv", "doi", "acl", "openreview", "s2", "openalex", "hf")
 
 #: Schemes whose archive gives each paper one id: two of them are two papers.
 ARCHIVES = ("arxiv", "acl", "openreview")
+
+#: A title that stands in more rows than this (work, first author, year) joins nothing more.
+MOST_SHARING = 64
 
 #: A title shorter than this never joins without author and year.
 LONG_TITLE = 20

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from broadsheet.core.errors import BadInput
 from broadsheet.papers.identity import work_id_for
 from broadsheet.papers.matching import (
+    MOST_SHARING,
     Candidate,
     TitleRow,
     effective_ids,
@@ -115,8 +116,11 @@ class Batch:
         if not row.title:
             return found
         rows: dict[int, list[TitleRow]] = {}
-        sql = "SELECT work, family, year FROM titles WHERE title = ?"
-        for number, family, year in self.connection.execute(sql, (row.title,)):
+        sql = "SELECT work, family, year FROM titles WHERE title = ? LIMIT ?"
+        sharing = self.connection.execute(sql, (row.title, MOST_SHARING + 1)).fetchall()
+        if len(sharing) > MOST_SHARING:
+            return found
+        for number, family, year in sharing:
             if number not in found:
                 rows.setdefault(number, []).append(TitleRow(row.title, family, year))
         if not rows:

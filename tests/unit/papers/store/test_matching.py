@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from broadsheet.papers.identity import work_id_for
-from broadsheet.papers.matching import effective_ids, match_keys, year_of
+from broadsheet.papers.matching import MOST_SHARING, effective_ids, match_keys, year_of
 from broadsheet.papers.model import Facts
 
 LONG = "A long enough title for matching"
@@ -148,3 +148,15 @@ class TestTitles:
     def test_same_short_title_gets_its_own_id(self, store: Any, tell: Any) -> None:
         store.add([tell("page", key="1", title="Gecko"), tell("page", key="2", title="Gecko")])
         assert len(set(ids(store))) == 2
+
+
+def test_a_title_that_everybody_uses_joins_nothing_more(store: Any, tell: Any) -> None:
+    title = "Preface to the Proceedings of the Workshop"
+    told = [
+        tell(key=f"k{n}", title=title, authors=[f"A Editor{n}"], year=2000 + n % 20)
+        for n in range(MOST_SHARING + 6)
+    ]
+    added = store.add(told)
+    assert added.new_works == len(told)
+    again = tell(key="again", title=title, authors=["B Editor3"], year=2003)
+    assert store.add([again]).new_works == 1, "by author and year it would have joined"
