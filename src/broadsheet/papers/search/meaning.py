@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,11 @@ class Meaning:
         self._names: list[str] = []
         self._looked = -_LOOK_AGAIN_S
         self._queries: OrderedDict[tuple[str, str], Vector] = OrderedDict()
+        self._beside = ThreadPoolExecutor(max_workers=4, thread_name_prefix="meaning")
+
+    def close(self) -> None:
+        """Let no more queries begin."""
+        self._beside.shutdown(wait=False)
 
     @property
     def available(self) -> bool:
@@ -96,6 +102,12 @@ class Meaning:
             return space.vectors.search(self._encoded(space.encoder, text), limit, within)
 
         return self._merged(search, allowed, limit)
+
+    def begin_nearest(self, text: str, allowed: Mask, limit: int) -> Future[list[Near]]:
+        """Begin `nearest` beside the caller: encoding a query and ranking by words both leave
+        the interpreter's lock alone, so on two cores the longer of them is what a reader waits for.
+        """
+        return self._beside.submit(self.nearest, text, allowed, limit)
 
     def neighbours(self, number: int, allowed: Mask, limit: int) -> list[Near]:
         """Return the allowed papers nearest to a paper, which is left out; empty without vector."""

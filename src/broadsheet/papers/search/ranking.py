@@ -86,13 +86,15 @@ def rank(question: Question, indexes: Indexes, meaning: Meaning, mode: str) -> R
     dense = mode != "words" and meaning.available
     by_words = question.has_words and (mode != "dense" or not dense)
     depth = NEAREST if by_words else DEPTH
+    near = None
+    if dense and question.has_words:
+        near = meaning.begin_nearest(question.text, question.allowed, depth)
     if by_words:
         found = indexes.words.matching(question.clauses, question.predicate)
         matching = indexes.attributes.mask_of(found) & question.allowed
         lists.append(_by_words(question, indexes))
-    if dense and question.has_words:
-        near = meaning.nearest(question.text, question.allowed, depth)
-        lists.append(_dense("meaning", near, QUICK_WEIGHT))
+    if near is not None:
+        lists.append(_dense("meaning", near.result(), QUICK_WEIGHT))
     if dense:
         for number, work in question.similar.items():
             neighbours = meaning.neighbours(number, question.allowed, depth)

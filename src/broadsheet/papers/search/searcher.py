@@ -55,6 +55,7 @@ class Searcher:
     def close(self) -> None:
         """Let go of the indexes."""
         self._indexes.close()
+        self._meaning.close()
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Bring words, attributes and the vectors of the static encoder up to date.
