@@ -269,9 +269,6 @@ class WordWriter:
         SourceError: Another process is writing to the folder.
     """
 
-    _writer: tantivy.IndexWriter
-    _empty: bool
-
     def __init__(self, folder: Path, *, terms: Sequence[str], numbers: Sequence[str]) -> None:
         self._folder = folder
         self._layout = layout_of(terms, numbers)
@@ -281,9 +278,16 @@ class WordWriter:
             self.revision = stored_revision(folder, terms=terms, numbers=numbers)
             self._index = open_index(folder)
         except (NotFound, BadInput):
-            self.clear()
-        else:
-            self._start()
+            self._index = self._begin()
+            self.revision = 0
+        register_analysers(self._index)
+        self._empty = self._index.searcher().num_docs == 0
+        try:
+            self._writer = self._index.writer(_HEAP_BYTES, 1)
+        except ValueError as error:
+            raise SourceError(
+                "another process is writing the words index", received=error, hint="try again"
+            ) from None
 
     def __enter__(self) -> WordWriter:
         return self
@@ -292,15 +296,15 @@ class WordWriter:
         self.close()
 
     def clear(self) -> None:
-        """Throw the index away and begin an empty one."""
-        if hasattr(self, "_writer"):
-            self.close()  # its threads write into the folder
-        if self._folder.exists():
-            shutil.rmtree(self._folder)
-        self._folder.mkdir(parents=True)
-        self._index = tantivy.Index(schema_of(self._terms, self._numbers), str(self._folder))
+        """Begin again with nothing: the next `apply` commits this together with its documents.
+
+        The files stay, since threads of tantivy may still write into the folder. Without its state
+        a half-cleared index is built anew by whoever opens it next.
+        """
+        (self._folder / STATE_FILE).unlink(missing_ok=True)
+        self._writer.delete_all_documents()
         self.revision = 0
-        self._start()
+        self._empty = True
 
     def apply(
         self, documents: Iterable[Document], *, deleted: Iterable[int], revision: int
@@ -333,15 +337,11 @@ class WordWriter:
         """Wait for segment merges and let go of the folder."""
         self._writer.wait_merging_threads()
 
-    def _start(self) -> None:
-        register_analysers(self._index)
-        self._empty = self._index.searcher().num_docs == 0
-        try:
-            self._writer = self._index.writer(_HEAP_BYTES, 1)
-        except ValueError as error:
-            raise SourceError(
-                "another process is writing the words index", received=error, hint="try again"
-            ) from None
+    def _begin(self) -> tantivy.Index:
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
+        self._folder.mkdir(parents=True)
+        return tantivy.Index(schema_of(self._terms, self._numbers), str(self._folder))
 
     def _row(self, document: Document) -> tantivy.Document:
         row = tantivy.Document()

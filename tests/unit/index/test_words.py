@@ -293,3 +293,26 @@ def test_similar_does_not_depend_on_chance(tmp_path: Path) -> None:
     answers = {tuple(read(folder).similar(papers[0], limit=64).hits) for _ in range(6)}
     assert len(answers) == 1
     assert len(next(iter(answers))) == 25
+
+
+def test_clearing_replaces_what_was_there(tmp_path: Path) -> None:
+    folder = tmp_path / "words"
+    write(folder)
+    with WordWriter(folder, terms=TERMS, numbers=NUMBERS) as writer:
+        writer.clear()
+        writer.clear()
+        writer.apply([Document(number=9, title="Only this")], deleted=[], revision=2)
+    index = read(folder)
+    assert (index.size, index.revision) == (1, 2)
+    assert found(index, word("late")) == set()
+
+
+def test_an_interrupted_clearing_starts_from_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "words"
+    write(folder)
+    with WordWriter(folder, terms=TERMS, numbers=NUMBERS) as writer:
+        writer.clear()
+    with WordWriter(folder, terms=TERMS, numbers=NUMBERS) as writer:
+        assert writer.revision == 0
+        writer.apply([Document(number=9, title="Only this")], deleted=[], revision=2)
+    assert read(folder).size == 1
