@@ -93,7 +93,9 @@ def ingest(
     """
     from broadsheet.core.progress import show_progress
     from broadsheet.papers.ingest import ingest as read_in
+    from broadsheet.papers.sources.opening import existing_paths
 
+    existing_paths(inputs)
     with open_library(home, create=True) as library, show_progress() as progress:
         report = read_in(
             library.store, inputs, source=source, date=date, dry_run=dry_run, progress=progress

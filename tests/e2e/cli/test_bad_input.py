@@ -64,6 +64,11 @@ def test_wrong_path(stocked: Run, tmp_path: Path) -> None:
     assert _kept(stocked) == 3
 
 
+def test_a_wrong_path_makes_no_library(broadsheet: Run, home: Path, tmp_path: Path) -> None:
+    _assert_one_line(broadsheet("ingest", tmp_path / "nowhere.xml"), 4, "nowhere.xml")
+    assert not home.exists()
+
+
 def test_no_library_there(broadsheet: Run, home: Path) -> None:
     _assert_one_line(broadsheet("search", "kettles"), 1, "no library", str(home))
     assert not home.exists()

@@ -168,8 +168,7 @@ def open_inputs(inputs: Sequence[str], date: str = "") -> Iterator[OpenedInput |
     Raises:
         BadInput: A path does not exist or can't be read; raised before anything is opened.
     """
-    paths = [None if name == "-" else _existing(name) for name in inputs]
-    for path in paths:
+    for path in existing_paths(inputs):
         if path is None:
             origin = Origin(name="standard input", date=date)
             yield from _open_stream(sys.stdin.buffer, origin, None)
@@ -177,6 +176,15 @@ def open_inputs(inputs: Sequence[str], date: str = "") -> Iterator[OpenedInput |
             yield from _open_folder(path, date)
         else:
             yield from _open_file(path, str(path), date)
+
+
+def existing_paths(inputs: Sequence[str]) -> list[Path | None]:
+    """Return the path of each input, None for standard input.
+
+    Raises:
+        BadInput: A path does not exist or can't be read.
+    """
+    return [None if name == "-" else _existing(name) for name in inputs]
 
 
 def _existing(name: str) -> Path:
