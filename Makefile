@@ -28,7 +28,7 @@ $(VENV)/.light: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the light core and the development tools into $(VENV) ..."
-	@$(PIP) $(PIP_ARGS) --editable '.[dev,eval]'
+	@$(PIP) $(PIP_ARGS) --editable '.[dev,eval,train]'
 	@touch $@ $(VENV)/.light
 
 demo: $(VENV)/.light ## load the sample (or PAPERS=path), serve it on 127.0.0.1

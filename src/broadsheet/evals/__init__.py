@@ -1,0 +1,1 @@
+"""Evaluators: what an encoder is worth on a data set."""

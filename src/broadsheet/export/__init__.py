@@ -1,0 +1,1 @@
+"""From trained modules to artefacts that the application runs, with parity gates."""

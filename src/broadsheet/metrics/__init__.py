@@ -1,0 +1,1 @@
+"""Metrics and significance in numpy: ranking, correlation, classification, clustering."""

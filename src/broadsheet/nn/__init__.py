@@ -1,0 +1,1 @@
+"""Torch blocks, one per file: encoders, poolings, recurrent layers, experts."""
