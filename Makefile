@@ -10,7 +10,7 @@ PAPERS ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: demo test check format bench docs clean help
+.PHONY: demo test check format bench catalogue docs clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
@@ -28,7 +28,7 @@ $(VENV)/.light: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the light core and the development tools into $(VENV) ..."
-	@$(PIP) $(PIP_ARGS) --editable '.[dev,eval,train]'
+	@$(PIP) $(PIP_ARGS) --editable '.[dev,eval,train,mteb]'
 	@touch $@ $(VENV)/.light
 
 demo: $(VENV)/.light ## load the sample (or PAPERS=path), serve it on 127.0.0.1
@@ -48,6 +48,11 @@ format: $(VENV)/.dev ## rewrite the code in the house format
 
 bench: $(VENV)/.dev ## run every benchmark (hours); each writes results/bench/<name>.json
 	@for program in benchmarks/[a-z]*.py; do echo "$$program"; $(BIN)/python $$program || exit 1; done
+
+catalogue: $(VENV)/.dev ## write the pages that are made from cards, reports and help texts
+	@$(BIN)/python -m broadsheet.core.catalogue --write
+	@$(BIN)/python -m broadsheet.cli.reference > docs/reference/cli.md.new
+	@mv docs/reference/cli.md.new docs/reference/cli.md
 
 docs: $(VENV)/.dev ## build the documentation into site/
 	@$(PIP) $(PIP_ARGS) --editable '.[docs]'
