@@ -13,13 +13,10 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
 import json
 import random
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +24,9 @@ import bm25s
 import numpy as np
 import pytrec_eval
 import Stemmer
-import zstandard
 
-from _report import DATA, ROOT, write_report
+from _report import DATA, write_report
+from _texts import lines, vectors
 from broadsheet.core.errors import NotFound
 from broadsheet.core.paths import default_home
 from broadsheet.index.clauses import Clause
@@ -49,16 +46,10 @@ from broadsheet.runtime.encoder import Encoder, load_encoder
 from broadsheet.runtime.transformer import CrossEncoder
 
 STATIC, TRANSFORMER = "wordllama-256", "bge-small-en-v1.5"
-CACHE = ROOT / "runs" / "bench-vectors"
 JUDGED_AT = 10
 RESAMPLES = 10_000
 
 Lists = dict[str, list[str]]
-
-
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as plain:
-        yield from (json.loads(line) for line in io.TextIOWrapper(plain) if line.strip())
 
 
 # -- systems: each gives, for each query, document ids in order --------------------------------
@@ -95,20 +86,6 @@ def by_bm25s(documents: Sequence[Document], queries: Mapping[str, str], depth: i
         name: [str(documents[position].number) for position in row]
         for name, row in zip(queries, found, strict=True)
     }
-
-
-def vectors(encoder: Encoder, texts: Sequence[str], role: Any) -> np.ndarray:
-    """Encode, keeping what was encoded in a file named by encoder and texts."""
-    digest = hashlib.sha256(json.dumps([encoder.version, role, *texts]).encode()).hexdigest()
-    path = CACHE / f"{digest[:20]}.npy"
-    if path.exists():
-        return np.load(path)
-    begun = time.process_time()
-    made = encoder.encode(texts, role=role)
-    print(f"  {encoder.id}: {len(texts)} texts in {time.process_time() - begun:.0f} CPU s")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    np.save(path, made)
-    return made
 
 
 def by_meaning(

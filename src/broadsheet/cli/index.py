@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from broadsheet.cli.options import Home, Json, examples, open_library, verbs
-from broadsheet.cli.output import Table, emit
+from broadsheet.cli.output import Table, emit, note
 
 if TYPE_CHECKING:
     from broadsheet.cli.indexes import IndexState
@@ -17,23 +17,41 @@ index = typer.Typer(help="Build and inspect the search indexes.")
 app.add_typer(index, name="index")
 
 
-@index.command(epilog=examples("broadsheet index build", "broadsheet index build --anew"))
+@index.command(
+    epilog=examples(
+        "broadsheet index build",
+        "broadsheet index build --anew",
+        "broadsheet index build --dims 128",
+    )
+)
 def build(
     *,
     anew: Annotated[
         bool, typer.Option("--anew", help="Delete words and filters first, keep vectors.")
     ] = False,
+    dims: Annotated[
+        int | None,
+        typer.Option(
+            "--dims", help="From now on, keep so many numbers of a vector: 256, 128, 64; 0: all."
+        ),
+    ] = None,
     home: Home,
     as_json: Json = False,
 ) -> None:
     """Bring words, filters and the quick vectors up to date with the papers."""
     from broadsheet.cli.indexes import delete_indexes, index_states
     from broadsheet.core.progress import show_progress
+    from broadsheet.papers.embedding import convert
+    from broadsheet.runtime import models
 
     with open_library(home) as library, show_progress() as progress:
         if anew:
             delete_indexes(home)
+        if dims is not None:
+            models.keep_dims(home, dims)
         library.refresh(progress)
+        for encoder in convert(library.store, home, progress=progress):
+            note(f"These vectors must be made anew: broadsheet model embed {encoder}")
         states = index_states(home, library.store)
     _emit_states(states, as_json=as_json)
 

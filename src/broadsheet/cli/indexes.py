@@ -16,7 +16,6 @@ from broadsheet.papers.documents import NUMBERS, TERMS
 from broadsheet.papers.search.refreshing import attributes_folder, words_folder
 from broadsheet.papers.store import Store
 from broadsheet.runtime import models
-from broadsheet.runtime.encoder import load_encoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ def _vectors(home: Path, store: Store) -> Iterator[IndexState]:
             continue
         name = f"vectors {card.id}"
         try:
-            encoder = load_encoder(models.model_folder(home, card.id))
+            encoder = models.open_encoder(home, card.id)
             vectors = embedding.open_vectors(home, encoder)
         except BroadsheetError as error:
             yield _without(name, error)

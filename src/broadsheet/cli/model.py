@@ -107,12 +107,11 @@ def embed(
     from broadsheet.core.progress import show_progress
     from broadsheet.papers.embedding import fill
     from broadsheet.runtime import models
-    from broadsheet.runtime.encoder import load_encoder
 
     chosen = model_id or models.active(home)
     if not chosen:
         raise NotFound("no encoder is installed", hint="broadsheet model install wordllama-256")
-    encoder = load_encoder(models.model_folder(home, chosen))
+    encoder = models.open_encoder(home, chosen)
     with open_library(home) as library, show_progress() as progress:
         report = fill(library.store, home, encoder, progress=progress)
     emit_fields({"encoder": chosen, **asdict(report)}, as_json=as_json)

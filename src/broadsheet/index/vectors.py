@@ -352,6 +352,15 @@ class VectorStore:
         return found
 
 
+def stored_form(folder: Path) -> tuple[int, str] | None:
+    """Return length and version of the vectors committed to a folder, None when there are none."""
+    try:
+        meta = _Meta(**json.loads((folder / "meta.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return meta.dim, meta.version
+
+
 def _append(path: Path, offset: int, array: npt.NDArray[np.generic]) -> None:
     """Write `array` at `offset`, over whatever a crash left behind it."""
     with path.open("r+b" if path.exists() else "w+b") as handle:

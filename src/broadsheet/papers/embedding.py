@@ -2,6 +2,8 @@
 
 A fill can be killed at any moment: the next one goes on after the last committed chunk. Texts are
 known by their hash, so a paper whose title and abstract did not change is never encoded again.
+Where an encoder can make its vectors out of those of an earlier version (a mean taken out, a tail
+cut off), the stored ones are used; a fill killed in the middle of that encodes the rest.
 """
 
 from __future__ import annotations
@@ -9,16 +11,17 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from broadsheet.core.progress import Progress, Silent
-from broadsheet.index.vectors import HASH_BYTES, VectorStore
+from broadsheet.index.vectors import HASH_BYTES, VectorStore, stored_form
 from broadsheet.papers.model import Work
 from broadsheet.papers.store import Change, Store
-from broadsheet.runtime.encoder import Encoder
+from broadsheet.runtime import models
+from broadsheet.runtime.encoder import Derivation, Derived, Encoder, Vectors
 
 #: Changes in a committed chunk: a few seconds of a transformer, a second of a static encoder.
 CHUNK = 64
@@ -32,6 +35,7 @@ class FillReport:
     Args:
         encoded: Texts that went through the encoder.
         reused: Documents whose vector was there already, under the same text.
+        derived: Vectors made out of those of an earlier version.
         removed: Documents that are no longer in the store.
         finished: False when it was asked to stop before the end.
         took_s: Wall time.
@@ -39,6 +43,7 @@ class FillReport:
 
     encoded: int = 0
     reused: int = 0
+    derived: int = 0
     removed: int = 0
     finished: bool = True
     took_s: float = 0.0
@@ -77,6 +82,7 @@ def fill(
     *,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    until: int | None = None,
 ) -> FillReport:
     """Encode whatever is new or changed since the last fill.
 
@@ -86,13 +92,15 @@ def fill(
         encoder: The encoder to fill for.
         progress: Shows amount, rate and time left.
         should_stop: Asked before each chunk; when true the fill ends, keeping what is done.
+        until: Last revision of the store to look at; None for all.
 
     Raises:
         SourceError: Another process is filling the same vectors, or the disk is full.
     """
     begun = time.monotonic()
-    encoded = reused = removed = 0
+    total = FillReport()
     finished = False
+    earlier = _earlier(home, encoder)
     with open_vectors(home, encoder, writable=True) as vectors:
         if vectors.seen > store.revision:  # an older store was restored under newer vectors
             everything = vectors.numbers.tolist()
@@ -100,31 +108,87 @@ def fill(
             vectors.add([], [], nothing, removed=everything, seen=0)
         left = behind(store, vectors)
         advance = (progress or Silent()).start(f"vectors of {encoder.id}", left, "changes")
-        size = QUICK_CHUNK if encoder.quick else CHUNK
+        size = QUICK_CHUNK if encoder.quick or earlier else CHUNK
         while not should_stop():
             changes = store.changes(vectors.seen, size)
+            if until is not None:
+                changes = [change for change in changes if change.revision <= until]
             if not changes:
                 finished = True
                 break
             before = vectors.seen
-            done = _apply(changes, vectors, encoder)
-            encoded, reused, removed = encoded + done[0], reused + done[1], removed + done[2]
+            total = _sum(total, _apply(changes, vectors, encoder, earlier))
             advance(vectors.seen - before)
         if finished and vectors.wasted() > 0.5:
             vectors.compact()
+    return replace(total, finished=finished, took_s=time.monotonic() - begun)
+
+
+def convert(store: Store, home: Path, *, progress: Progress | None = None) -> list[str]:
+    """Bring stored vectors to the form that the settings ask for, without encoding.
+
+    Returns:
+        Encoders whose vectors can't be made out of what is stored: they must be filled anew.
+    """
+    anew = []
+    for card in models.installed(home):
+        form = stored_form(vectors_folder(home, card.id))
+        if form is None or card.state not in ("active", "installed"):
+            continue
+        encoder = models.open_encoder(home, card.id)
+        if form[1] == encoder.version:
+            continue
+        if earlier := _earlier(home, encoder):
+            fill(store, home, encoder, progress=progress, until=earlier.vectors.seen)
+        else:
+            anew.append(card.id)
+    return anew
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """Stored vectors of an earlier version, and how they become the encoder's."""
+
+    vectors: VectorStore
+    derive: Derivation
+
+    def find(self, numbers: Sequence[int], hashes: Sequence[bytes]) -> dict[int, Vectors]:
+        """Return, by position, the vectors of those documents whose text has not changed."""
+        held = [
+            place
+            for place, (number, digest) in enumerate(zip(numbers, hashes, strict=True))
+            if self.vectors.has(number, digest)
+        ]
+        if not held:
+            return {}
+        rows = [self.vectors.vector(numbers[place]) for place in held]
+        made = self.derive(np.stack([row for row in rows if row is not None]))
+        return dict(zip(held, made, strict=True))
+
+
+def _earlier(home: Path, encoder: Encoder) -> _Earlier | None:
+    """Open what is stored of another version, where the encoder can use it."""
+    folder = vectors_folder(home, encoder.id)
+    form = stored_form(folder)
+    if form is None or form[1] == encoder.version or not isinstance(encoder, Derived):
+        return None
+    derive = encoder.derive(form[1])
+    return _Earlier(VectorStore(folder, form[0], version=form[1]), derive) if derive else None
+
+
+def _sum(one: FillReport, other: FillReport) -> FillReport:
     return FillReport(
-        encoded=encoded,
-        reused=reused,
-        removed=removed,
-        finished=finished,
-        took_s=time.monotonic() - begun,
+        encoded=one.encoded + other.encoded,
+        reused=one.reused + other.reused,
+        derived=one.derived + other.derived,
+        removed=one.removed + other.removed,
     )
 
 
 def _apply(
-    changes: Sequence[Change], vectors: VectorStore, encoder: Encoder
-) -> tuple[int, int, int]:
-    """Commit one chunk; return how many texts were encoded, reused, and documents removed."""
+    changes: Sequence[Change], vectors: VectorStore, encoder: Encoder, earlier: _Earlier | None
+) -> FillReport:
+    """Commit one chunk."""
     latest = {change.number: change.work for change in changes}
     texts = {number: text_of(work) if work else "" for number, work in latest.items()}
     numbers = [number for number, text in texts.items() if text]
@@ -137,8 +201,15 @@ def _apply(
     for position, (digest, row) in enumerate(zip(hashes, rows, strict=True)):
         if row < 0:
             missing.setdefault(digest, position)
-    fresh = list(missing.values())
+    lacking = list(missing.values())
     matrix = np.zeros((len(numbers), encoder.dim), dtype=np.float32)
+    derived: dict[int, Vectors] = {}
+    if earlier:
+        asked = [numbers[at] for at in lacking], [hashes[at] for at in lacking]
+        derived = {lacking[place]: row for place, row in earlier.find(*asked).items()}
+    for position, vector in derived.items():
+        matrix[position] = vector
+    fresh = [position for position in lacking if position not in derived]
     matrix[fresh] = encoder.encode([texts[numbers[position]] for position in fresh])
     changed = [
         position
@@ -152,4 +223,9 @@ def _apply(
         removed=removed,
         seen=changes[-1].revision,
     )
-    return len(fresh), len(numbers) - len(fresh), len(removed)
+    return FillReport(
+        encoded=len(fresh),
+        reused=len(numbers) - len(lacking),
+        derived=len(derived),
+        removed=len(removed),
+    )

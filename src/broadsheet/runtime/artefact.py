@@ -45,6 +45,7 @@ class Variant:
         file: Name of the model file inside the folder.
         token_budget: Tokens in a batch that suit the engine best (measured).
         equal_lengths: The graph has no padding mask: a batch must hold texts of one length.
+        layers: After how many layers it stops; 0 where all are run.
         gate: Measurements that let the variant pass, e.g. {"mean_cosine": 0.995}.
     """
 
@@ -53,6 +54,7 @@ class Variant:
     file: str
     token_budget: int = 1024
     equal_lengths: bool = False
+    layers: int = 0
     gate: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from broadsheet.core.errors import BadInput
-from broadsheet.runtime.onnx_format import Graph
+from broadsheet.runtime.onnx_format import Graph, WeightFile
 
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, Floats]
@@ -43,8 +43,29 @@ class BertShape:
     epsilon: float = 1e-12
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readout:
+    """What an exit adds to the mean of its token states h: the vector is H h + P mean(w e).
+
+    Args:
+        head: H, [dim, dim].
+        static: P, [dim, dim], applied to the weighted input vectors e.
+        token_weight: w, one number for each token of the vocabulary.
+    """
+
+    head: Floats
+    static: Floats
+    token_weight: Floats
+
+
 def build_bert(
-    weights: Weights, shape: BertShape, *, style: Literal["int8", "plain", "padded"]
+    weights: Weights,
+    shape: BertShape,
+    *,
+    style: Literal["int8", "plain", "padded"],
+    layers: int | None = None,
+    readout: Readout | None = None,
+    shared: WeightFile | None = None,
 ) -> bytes:
     """Return an ONNX model that maps `input_ids` to pooled vectors, not yet of length 1.
 
@@ -53,17 +74,26 @@ def build_bert(
         shape: Heads and pooling.
         style: "int8": onnxruntime's fused operators; "plain": float32 and standard operators,
             which every engine understands; "padded": plain with an `attention_mask`.
+        layers: Stop after so many; None runs all. Later ones are not in the graph.
+        readout: Maps of an exit; mean pooling without a mask only.
+        shared: Takes the large constants, for several graphs in one folder.
 
     Shape:
         input_ids [rows, tokens] int64, all rows of one length -> vectors [rows, dim] float32.
         With "padded" and mean pooling the result is the token states, [rows, tokens, dim].
 
     Raises:
-        BadInput: A tensor is missing.
+        BadInput: A tensor is missing, or there are not that many layers.
     """
+    held = layer_count(weights)
+    if layers is not None and not 1 <= layers <= held:
+        raise BadInput("the encoder has other layers", received=layers, hint=f"1 to {held}")
+    if readout and (shape.pooling != "mean" or style == "padded"):
+        raise BadInput("a readout needs mean pooling without a mask", received=shape.pooling)
     builder = _Builder(weights, shape, fused=style == "int8", padded=style == "padded")
+    builder.share(shared)
     try:
-        return builder.build()
+        return builder.build(held if layers is None else layers, readout)
     except KeyError as error:
         raise BadInput("the weights are not those of a BERT", received=f"no {error}") from None
 
@@ -83,13 +113,16 @@ class _Builder:
         self._graph = Graph("bert")
         self._dim = int(weights["embeddings.LayerNorm.weight"].shape[0])
 
-    def build(self) -> bytes:
+    def share(self, weights: WeightFile | None) -> None:
+        """Put large constants into a file."""
+        self._graph.weights = weights
+
+    def build(self, layers: int, readout: Readout | None) -> bytes:
         graph = self._graph
         ids = graph.input("input_ids", "int64", ["rows", "tokens"])
         if self._padded:
             self._read_mask()
         hidden = self._embed(ids)
-        layers = layer_count(self._weights)
         for layer in range(layers):
             only_first = layer == layers - 1 and self._shape.pooling == "cls"
             hidden = self._layer(f"encoder.layer.{layer}", hidden, only_first=only_first)
@@ -100,10 +133,26 @@ class _Builder:
         elif self._padded:
             graph.node("Identity", [hidden], ["vectors"])
             sizes = ["rows", "tokens", self._dim]
+        elif readout:
+            graph.node("Identity", [self._read_out(readout, ids, hidden)], ["vectors"])
         else:
             graph.node("ReduceMean", [hidden], ["vectors"], axes=[1], keepdims=0)
         graph.output("vectors", "float32", sizes)
         return graph.to_bytes()
+
+    def _read_out(self, readout: Readout, ids: str, hidden: str) -> str:
+        graph = self._graph
+        weight = graph.constant("token_weight", readout.token_weight.reshape(-1, 1))
+        bag = graph.node("Mul", [self._rows, graph.node("Gather", [weight, ids])])
+        parts = []
+        for name, states, matrix in (
+            ("readout.head", hidden, readout.head),
+            ("readout.static", bag, readout.static),
+        ):
+            mean = graph.node("ReduceMean", [states], axes=[1], keepdims=0)
+            right = graph.constant(name, np.ascontiguousarray(matrix.T, dtype=np.float32))
+            parts.append(graph.node("MatMul", [mean, right]))
+        return graph.node("Add", parts)
 
     def _read_mask(self) -> None:
         """Turn the mask into what is added to attention scores: 0, or so little that it is 0."""
@@ -126,6 +175,7 @@ class _Builder:
             embedded = graph.node("Mul", [graph.node("Cast", [rows], to=1), scale])
         else:
             embedded = graph.node("Gather", [graph.constant("words", words), ids])
+        self._rows = embedded
         # One segment only, so its vector joins the positions.
         positions = self._weights["embeddings.position_embeddings.weight"]
         positions = positions + self._weights["embeddings.token_type_embeddings.weight"][0]

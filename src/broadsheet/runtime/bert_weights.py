@@ -13,6 +13,7 @@ from broadsheet.core.errors import BadInput
 Array = npt.NDArray[np.generic]
 Field = int | bytes | memoryview
 
+_WORDS = "embeddings.word_embeddings.weight"
 _SAFE_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I8": "i1"}
 _ONNX_TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2", 11: "<f8"}
 
@@ -46,20 +47,27 @@ def read_safetensors(path: Path) -> dict[str, Array]:
 def read_bert(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     """Read the weights of a BERT encoder under the names of Hugging Face's `BertModel`.
 
-    Integer weights of a quantised graph are turned back into float32.
+    Integer weights of a quantised graph are turned back into float32. The path of a model around
+    the BERT ("bert.", "model.0.auto_model.") is taken off the names.
 
     Raises:
         BadInput: The file holds no BERT encoder.
     """
     tensors = read_safetensors(path) if path.suffix == ".safetensors" else _from_onnx(path)
-    named = {
-        name.removeprefix("bert."): np.ascontiguousarray(array, dtype=np.float32)
+    outer = next((name.removesuffix(_WORDS) for name in tensors if name.endswith(_WORDS)), None)
+    if outer is None:
+        raise BadInput("the file holds no BERT encoder that we can read", received=path)
+    return {
+        _without(name, outer): np.ascontiguousarray(array, dtype=np.float32)
         for name, array in tensors.items()
         if np.issubdtype(array.dtype, np.floating)
     }
-    if "embeddings.word_embeddings.weight" not in named:
-        raise BadInput("the file holds no BERT encoder that we can read", received=path)
-    return named
+
+
+def _without(name: str, outer: str) -> str:
+    """Take the outer path off a name; names of nodes may have the graph's own name before it."""
+    before, found, after = name.partition(outer) if outer else ("", "", name)
+    return after if found and before in ("", "model.") else name
 
 
 def _from_onnx(path: Path) -> dict[str, Array]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from broadsheet.runtime.artefact import Artefact, Variant, read_artefact
 
 Vectors = npt.NDArray[np.float32]
 Role = Literal["document", "query"]
+
+#: Turns stored vectors of one version into those of another, without the texts.
+Derivation = Callable[[Vectors], Vectors]
 
 
 class Encoder(Protocol):
@@ -62,18 +66,33 @@ class Encoder(Protocol):
         ...
 
 
-def load_encoder(folder: Path, *, threads: int = 0, verify: bool = False) -> Encoder:
+@runtime_checkable
+class Derived(Protocol):
+    """An encoder whose vectors can be made out of stored ones of an earlier version."""
+
+    def derive(self, version: str) -> Derivation | None:
+        """Return how vectors of `version` become this encoder's, None when they can't."""
+        ...
+
+
+def load_encoder(
+    folder: Path, *, threads: int = 0, verify: bool = False, layers: int = 0
+) -> Encoder:
     """Open the encoder in an artefact folder with the best engine that is installed.
 
     Args:
         folder: An artefact (see `runtime.artefact`).
         threads: Threads of a transformer's engine; 0 leaves the choice to it.
         verify: Compare the sha256 of every file first.
+        layers: Of an elastic encoder: stop after so many; 0 takes the artefact's first variant.
 
     Raises:
-        BadInput: The folder is damaged, or holds a model that is not an encoder.
+        BadInput: The folder is damaged, or holds a model that is not an encoder, or one without
+            such an exit.
     """
     artefact = read_artefact(folder, verify=verify)
+    if layers:
+        artefact = at_exit(artefact, layers)
     if artefact.kind == "static":
         from broadsheet.runtime.static import StaticEncoder
 
@@ -83,6 +102,26 @@ def load_encoder(folder: Path, *, threads: int = 0, verify: bool = False) -> Enc
 
         return TransformerEncoder(folder, artefact, threads=threads)
     raise BadInput("this model is a reranker, not an encoder", received=artefact.id)
+
+
+def at_exit(artefact: Artefact, layers: int) -> Artefact:
+    """Return an elastic artefact with one exit only; its vectors are of a version of their own.
+
+    Raises:
+        BadInput: It has no such exit.
+    """
+    kept = tuple(variant for variant in artefact.variants if variant.layers == layers)
+    if not kept:
+        exits = sorted({variant.layers for variant in artefact.variants} - {0})
+        raise BadInput(
+            f"{artefact.id} can't stop there",
+            received=f"{layers} layers",
+            hint="one of " + ", ".join(map(str, exits)) if exits else "all layers",
+        )
+    if kept[0].layers == artefact.variants[0].layers:
+        return replace(artefact, variants=kept)
+    name = f"{artefact.fingerprint}-{layers}layers"
+    return replace(artefact, variants=kept, fingerprint=name)
 
 
 def choose_variant(artefact: Artefact) -> Variant:

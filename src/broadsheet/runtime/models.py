@@ -3,7 +3,7 @@
 ```
 home/models/<model-id>/      artefacts
 home/models/.staging-<id>/   an install in progress, kept so that it can resume
-home/settings.json           {"encoder": "<model-id>"}
+home/settings.json           {"encoder": "<model-id>", "dims": 128}
 ```
 """
 
@@ -13,6 +13,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broadsheet.core.errors import BadInput, BroadsheetError, NotFound, SourceError, UsageError
 from broadsheet.core.paths import exclusive, write_atomically
@@ -21,7 +22,13 @@ from broadsheet.runtime.artefact import NAME, Artefact, read_artefact, write_art
 from broadsheet.runtime.building import build_artefact
 from broadsheet.runtime.catalogue import CATALOGUE, Model, model_named
 
+if TYPE_CHECKING:
+    from broadsheet.runtime.encoder import Encoder
+
 MIRRORS = ("auto", "pypi", "hub")
+
+#: Lengths that vectors can be cut to; results/bench/compact_vectors.json has what each loses.
+DIMS = (0, 256, 128, 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +157,7 @@ def use(home: Path, model_id: str) -> None:
     artefact = read_artefact(model_folder(home, model_id))
     if artefact.kind == "cross-encoder":
         raise UsageError("a reranker can't be the encoder", received=model_id)
-    settings = _settings(home) | {"encoder": model_id}
-    write_atomically(home / "settings.json", json.dumps(settings, indent=2).encode() + b"\n")
+    _change_settings(home, {"encoder": model_id})
 
 
 def active(home: Path) -> str:
@@ -167,6 +173,40 @@ def active(home: Path) -> str:
             if kinds[model_id] == kind:
                 return model_id
     return ""
+
+
+def keep_dims(home: Path, dims: int) -> None:
+    """Choose how many numbers of a vector are stored; 0 stores them all.
+
+    Raises:
+        UsageError: Not one of the lengths that were measured.
+    """
+    if dims not in DIMS:
+        allowed = ", ".join(map(str, DIMS))
+        raise UsageError("vectors can't be cut there", received=dims, hint=f"one of {allowed}")
+    _change_settings(home, {"dims": dims})
+
+
+def kept_dims(home: Path) -> int:
+    """Return how many numbers of a vector are stored; 0 for all."""
+    dims = _settings(home).get("dims", 0)
+    return dims if isinstance(dims, int) and dims in DIMS else 0
+
+
+def open_encoder(home: Path, model_id: str, *, threads: int = 0) -> Encoder:
+    """Open an installed encoder as this home folder stores its vectors.
+
+    Raises:
+        NotFound: It is not installed.
+        BadInput: Its folder is damaged, or it is a reranker.
+    """
+    # Imported here: reading the settings must not cost a tokenizer's start.
+    from broadsheet.runtime.encoder import load_encoder
+    from broadsheet.runtime.shortening import ShortEncoder
+
+    encoder = load_encoder(model_folder(home, model_id), threads=threads)
+    dims = kept_dims(home)
+    return ShortEncoder(encoder, dims) if 0 < dims < encoder.dim else encoder
 
 
 def quick(home: Path) -> str:
@@ -260,6 +300,11 @@ def _kinds(home: Path) -> dict[str, str]:
         except (ValueError, KeyError, TypeError):
             continue  # `installed` shows it as broken
     return kinds
+
+
+def _change_settings(home: Path, changes: dict[str, object]) -> None:
+    settings = json.dumps(_settings(home) | changes, indent=2)
+    write_atomically(home / "settings.json", settings.encode() + b"\n")
 
 
 def _settings(home: Path) -> dict[str, object]:

@@ -6,6 +6,7 @@ The `onnx` package would do it too, for 20 MB more in every installation; field 
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,13 +20,47 @@ Attribute = int | float | str | Sequence[int]
 _TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10}
 _OPSETS = (("", 17), ("com.microsoft", 1))
 _IR_VERSION = 8
+#: Tensors from this size on go to the file of weights, where there is one; aligned for mapping.
+_LARGE, _ALIGNED = 1_024, 64
+
+
+@dataclass
+class WeightFile:
+    """Constants that several graphs share, each kept once ("external data" of the format).
+
+    Args:
+        name: Name of the file, which must lie in the folder of the graphs.
+    """
+
+    name: str
+    _data: bytearray = field(default_factory=bytearray)
+    _places: dict[bytes, int] = field(default_factory=dict)
+
+    def place(self, content: bytes) -> int:
+        """Return where `content` lies, after adding it if it is new."""
+        digest = hashlib.sha256(content).digest()
+        if digest not in self._places:
+            self._data += bytes(-len(self._data) % _ALIGNED)
+            self._places[digest] = len(self._data)
+            self._data += content
+        return self._places[digest]
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file."""
+        return bytes(self._data)
 
 
 @dataclass
 class Graph:
-    """A graph under construction. Nodes must be added in the order in which they can run."""
+    """A graph under construction. Nodes must be added in the order in which they can run.
+
+    Args:
+        name: Its name.
+        weights: Where large constants go; None keeps them in the graph.
+    """
 
     name: str
+    weights: WeightFile | None = None
     _body: bytearray = field(default_factory=bytearray)
     _count: int = 0
 
@@ -44,7 +79,18 @@ class Graph:
         array = np.ascontiguousarray(array)
         tensor = b"".join(_integer(1, size) for size in array.shape)
         tensor += _integer(2, _TYPES[array.dtype.name]) + _text(8, name)
-        self._body += _field(5, tensor + _field(9, array.tobytes()))
+        if self.weights and array.nbytes >= _LARGE:
+            content = array.tobytes()
+            facts = {
+                "location": self.weights.name,
+                "offset": str(self.weights.place(content)),
+                "length": str(len(content)),
+            }
+            entries = (_text(1, key) + _text(2, value) for key, value in facts.items())
+            tensor += b"".join(_field(13, entry) for entry in entries) + _integer(14, 1)
+        else:
+            tensor += _field(9, array.tobytes())
+        self._body += _field(5, tensor)
         return name
 
     def node(

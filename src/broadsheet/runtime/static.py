@@ -45,6 +45,8 @@ class StaticEncoder:
             self._table = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError) as error:
             raise BadInput(f"the token table can't be read ({error})", received=path) from None
+        scales = path.with_suffix(".scales.npy")
+        self._scales = np.load(scales, allow_pickle=False) if scales.is_file() else None
         if self._table.ndim != 2 or self._table.shape[1] != self.dim:
             raise BadInput("the token table has another size", received=self._table.shape)
 
@@ -59,7 +61,14 @@ class StaticEncoder:
             encodings = self._tokenizer.encode_batch_fast(chunk, add_special_tokens=False)
             for row, encoding in enumerate(encodings, start):
                 if encoding.ids:
-                    vectors[row] = self._table[encoding.ids].mean(axis=0, dtype=np.float32)
+                    vectors[row] = self._mean(encoding.ids)
             if advance:
                 advance(len(chunk))
         return unit_rows(vectors) if self._normalise else vectors
+
+    def _mean(self, ids: list[int]) -> Vectors:
+        rows: Vectors = self._table[ids]
+        if self._scales is None:
+            return rows.mean(axis=0, dtype=np.float32)
+        scales = self._scales[ids].astype(np.float32)
+        return scales @ rows.astype(np.float32) / np.float32(len(ids))

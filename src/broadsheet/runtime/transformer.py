@@ -51,7 +51,12 @@ class TransformerEncoder:
         if artefact.max_tokens:
             self._tokenizer.enable_truncation(artefact.max_tokens)
         self._quick_variant = next(
-            (item for item in artefact.variants if item.runtime == "onnxruntime"), self.variant
+            (
+                item
+                for item in artefact.variants
+                if item.runtime == "onnxruntime" and item.layers == self.variant.layers
+            ),
+            self.variant,
         )
         self._engine(self._quick_variant)
 

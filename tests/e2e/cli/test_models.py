@@ -28,15 +28,19 @@ WORDS = ("[UNK]", "video", "embedding", "retrieval", "language", "model", "image
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """The folder of an encoder that knows seven words, each a direction of its own."""
-    folder = tmp_path / "tiny"
+    return make_encoder(tmp_path / "tiny", len(WORDS))
+
+
+def make_encoder(folder: Path, dim: int) -> Path:
+    """Make an encoder with vectors of some length, zeros behind the first eight numbers."""
     folder.mkdir()
     table = {word: place for place, word in enumerate(WORDS)}
     tokenizer = Tokenizer(models.WordLevel(table, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
-    np.save(folder / "vectors.npy", np.eye(len(WORDS), dtype=np.float32))
+    np.save(folder / "vectors.npy", np.eye(len(WORDS), dim, dtype=np.float32))
     files = describe_files(folder)
-    artefact = Artefact(id="tiny", kind="static", dim=len(WORDS), max_tokens=0, licence="ours")
+    artefact = Artefact(id="tiny", kind="static", dim=dim, max_tokens=0, licence="ours")
     variant = Variant(name="float32", runtime="numpy", file="vectors.npy")
     known = fingerprint({}, {name: facts.sha256 for name, facts in files.items()})
     write_artefact(folder, replace(artefact, files=files, variants=(variant,), fingerprint=known))
@@ -60,6 +64,32 @@ def test_install_embed_use_and_search(loaded: Run, tiny: Path) -> None:
     assert (vectors["state"], vectors["papers"]) == ("current", 40)
     listed = json.loads(loaded("model", "list", "--json").stdout)["data"]
     assert {card["id"]: card["state"] for card in listed}["tiny"] == "active"
+
+
+def test_vectors_are_cut_without_encoding_again(loaded: Run, tmp_path: Path, home: Path) -> None:
+    loaded("model", "install", make_encoder(tmp_path / "wide", 192))
+    loaded("model", "embed")
+    before = json.loads(loaded("search", "brain", "--mode", "dense", "--json").stdout)["data"]
+
+    def vectors() -> dict[str, object]:
+        states = json.loads(loaded("index", "status", "--json").stdout)["data"]
+        return {**next(item for item in states if item["index"] == "vectors tiny")}
+
+    whole = vectors()
+    done = loaded("index", "build", "--dims", 64)
+    assert (done.returncode, "made anew" in done.stderr) == (0, False)
+    short = vectors()
+    assert (short["state"], short["papers"]) == ("current", 40)
+    assert float(str(short["megabytes"])) < 0.5 * float(str(whole["megabytes"]))
+    after = json.loads(loaded("search", "brain", "--mode", "dense", "--json").stdout)["data"]
+    assert [hit["work"]["id"] for hit in after["hits"]] == [
+        hit["work"]["id"] for hit in before["hits"]
+    ]
+    grown = loaded("index", "build", "--dims", 0)
+    assert (grown.returncode, vectors()["papers"]) == (0, 40)
+    assert vectors()["megabytes"] == whole["megabytes"]
+    refused = loaded("index", "build", "--dims", 100)
+    assert (refused.returncode, "one of 0, 256, 128, 64" in refused.stderr) == (2, True)
 
 
 def test_doctor_finds_a_changed_model(loaded: Run, tiny: Path, home: Path) -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -207,3 +208,66 @@ def test_much_waste_is_compacted(store: FakeStore, tmp_path: Path) -> None:
     with open_vectors(tmp_path, encoder) as vectors:
         assert vectors.wasted() == 0
     assert state(tmp_path, encoder) == expected(store, encoder)
+
+
+@dataclass
+class DerivingEncoder(FakeEncoder):
+    """Turns the vectors of version 1 round; can't read any other."""
+
+    version: str = "fake@2"
+
+    def of(self, text: str) -> Vectors:
+        return -super().of(text)
+
+    def derive(self, version: str) -> Callable[[Vectors], Vectors] | None:
+        return (lambda vectors: -vectors) if version == "fake@1" else None
+
+
+def test_vectors_of_an_earlier_version_are_used(store: FakeStore, tmp_path: Path) -> None:
+    fill(store, tmp_path, FakeEncoder())
+    store.put(3, "paper 3, changed")
+    store.put(30, "paper 30, new")
+    encoder = DerivingEncoder()
+    report = fill(store, tmp_path, encoder)
+    assert sorted(encoder.asked) == ["paper 3, changed", "paper 30, new"]
+    assert (report.encoded, report.derived, report.reused) == (2, 22, 0)
+    assert state(tmp_path, encoder) == expected(store, encoder)
+    again = fill(store, tmp_path, encoder)
+    assert (again.encoded, again.derived) == (0, 0)
+
+
+def test_vectors_that_can_not_be_used_are_made_anew(store: FakeStore, tmp_path: Path) -> None:
+    fill(store, tmp_path, FakeEncoder(version="fake@0"))
+    report = fill(store, tmp_path, DerivingEncoder())
+    assert (report.encoded, report.derived) == (23, 0)
+
+
+def test_a_fill_killed_while_it_derives_is_completed(
+    store: FakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "QUICK_CHUNK", 4)
+    fill(store, tmp_path, FakeEncoder())
+    stops = iter([False, False, True])
+    first = fill(store, tmp_path, DerivingEncoder(), should_stop=lambda: next(stops))
+    assert (first.derived, first.finished) == (8, False)
+    encoder = DerivingEncoder()
+    rest = fill(store, tmp_path, encoder)
+    assert (rest.encoded, rest.derived) == (15, 0)
+    assert state(tmp_path, encoder) == expected(store, encoder)
+
+
+def test_settings_are_carried_out_without_encoding(
+    store: FakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = [SimpleNamespace(id=name, state="installed") for name in ("fake", "gone", "never")]
+    encoders = {"fake": DerivingEncoder(), "gone": DerivingEncoder(id="gone")}
+    fill(store, tmp_path, FakeEncoder())
+    fill(store, tmp_path, FakeEncoder(id="gone", version="gone@0"))
+    before = expected(store, encoders["fake"])
+    store.put(40, "paper 40, which nobody asked for yet")
+    monkeypatch.setattr(embedding.models, "installed", lambda home: cards)
+    monkeypatch.setattr(embedding.models, "open_encoder", lambda home, name: encoders[name])
+    assert embedding.convert(store, tmp_path) == ["gone"]
+    assert embedding.convert(store, tmp_path) == ["gone"]
+    assert not any(encoder.asked for encoder in encoders.values())
+    assert state(tmp_path, encoders["fake"]) == before

@@ -24,7 +24,7 @@ from broadsheet.index.vectors import VectorStore
 from broadsheet.papers.embedding import open_vectors, vectors_folder
 from broadsheet.papers.search.opened import Stamp, stamp
 from broadsheet.runtime import models
-from broadsheet.runtime.encoder import Encoder, load_encoder
+from broadsheet.runtime.encoder import Encoder
 
 Vector = npt.NDArray[np.float32]
 
@@ -50,7 +50,7 @@ class _Space:
 
     encoder: Encoder
     vectors: VectorStore
-    stamps: tuple[Stamp, Stamp]
+    stamps: tuple[Stamp, Stamp, Stamp]
 
 
 class Meaning:
@@ -177,23 +177,24 @@ class Meaning:
     def _space(self, name: str) -> _Space | None:
         """Return the encoder with its vectors as they now are; None when there are none."""
         artefact = stamp(models.models_folder(self._home) / name / "artefact.json")
+        settings = stamp(self._home / "settings.json")
         written = stamp(vectors_folder(self._home, name) / "meta.json")
         if artefact is None or written is None:
             return None
         known = self._spaces.get(name)
-        if known is not None and known.stamps == (artefact, written):
+        if known is not None and known.stamps == (artefact, settings, written):
             return known
         try:
-            if known is not None and known.stamps[0] == artefact:
+            if known is not None and known.stamps[:2] == (artefact, settings):
                 encoder = known.encoder
             else:
                 # A query is short: a second thread would only wait for the first.
-                encoder = load_encoder(models.model_folder(self._home, name), threads=1)
+                encoder = models.open_encoder(self._home, name, threads=1)
             vectors = open_vectors(self._home, encoder)
         except (NotFound, BadInput) as error:
             self._problems[name] = f"{name} is left out: {error}"
             return None
         self._problems.pop(name, None)
         # Searching threads keep the vectors they hold: those are never changed in place.
-        self._spaces[name] = _Space(encoder, vectors, (artefact, written))
+        self._spaces[name] = _Space(encoder, vectors, (artefact, settings, written))
         return self._spaces[name]

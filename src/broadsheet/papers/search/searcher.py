@@ -67,10 +67,9 @@ class Searcher:
         refresh_indexes(self._home, self._store, progress)
         from broadsheet.papers import embedding
         from broadsheet.runtime import models
-        from broadsheet.runtime.encoder import load_encoder
 
         if quick := models.quick(self._home):
-            encoder = load_encoder(models.model_folder(self._home, quick))
+            encoder = models.open_encoder(self._home, quick)
             embedding.fill(self._store, self._home, encoder, progress=progress)
 
     def search(

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from broadsheet.core.errors import BadInput, NotFound, UsageError
+from broadsheet.papers.embedding import convert
 from broadsheet.papers.search import Searcher
 from broadsheet.papers.store import Store
+from broadsheet.runtime import models
 
 Desk = Any  # tests/unit/papers/search/conftest.py
 
@@ -261,3 +263,21 @@ def test_a_damaged_words_index_is_one_clear_error(indexed: Desk) -> None:
     (indexed.home / "index" / "words" / "state.json").write_text("{")
     with pytest.raises(BadInput, match="index build"):
         indexed.searcher.search("retrieval")
+
+
+def test_vectors_can_be_cut_while_a_reader_searches(
+    dense: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "DIMS", (0, 2))
+    before = dense.titles("picture", mode="dense")
+    models.keep_dims(dense.home, 2)
+    assert dense.searcher.search("picture").total  # until they are cut, words go on alone
+    assert convert(dense.store, dense.home) == []
+    assert (dense.home / "index/vectors/tiny/meta.json").read_text().count('"dim": 2')
+    found = dense.searcher.search("picture", mode="dense")
+    assert found.mode == "dense"
+    assert {hit.work.title for hit in found.hits} >= set(before[:2])
+    models.keep_dims(dense.home, 0)
+    assert convert(dense.store, dense.home) == ["tiny"]
+    dense.searcher.refresh()
+    assert dense.titles("picture", mode="dense") == before
