@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 
 from _report import ROOT, write_report
+from broadsheet.core.card import all_cards
 from broadsheet.papers.library import Library
 
 #: Addresses of each kind.
@@ -56,7 +57,7 @@ def addresses(home: Path, chooser: random.Random) -> dict[str, list[str]]:
         papers += [hit.work for hit in hits]
         names = [work.authors[0].full for work in papers if work.authors]
     months = sorted({day[:7] for day in days})
-    return {
+    pages = {
         "front page": ["/"],
         "edition": [f"/d/{day}" for day in chosen],
         "busiest edition": [f"/d/{busiest(home)}"],
@@ -75,8 +76,12 @@ def addresses(home: Path, chooser: random.Random) -> dict[str, list[str]]:
         "records": [f"/p/{work.id}/records" for work in papers[:SAMPLE]],
         "completion": [f"/complete?q={word}" for word in ("tr", "segm", "lang", "emb", "neur")],
         "counts": ["/stats"],
+        "systems": ["/systems"],
+        "system": [f"/systems/{card.slug}" for card in all_cards()],
+        "leaderboard": ["/leaderboard"],
         "help": ["/help"],
     }
+    return {kind: some for kind, some in pages.items() if some}
 
 
 def busiest(home: Path) -> str:

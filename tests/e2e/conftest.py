@@ -51,8 +51,20 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def server(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The invented papers, served with the background work running."""
+def systems(golden: Path) -> Iterator[None]:
+    """Invented cards and reports in place of our own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("broadsheet.core.card.systems_folder", lambda: golden / "systems")
+        for module in ("broadsheet.core.report", "broadsheet.web.leaderboard"):
+            patch.setattr(f"{module}.results_folder", lambda: golden / "reports")
+        yield
+
+
+@pytest.fixture(scope="session")
+def server(
+    golden: Path, systems: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """The invented papers and systems, served with the background work running."""
     home = tmp_path_factory.mktemp("e2e") / "home"
     with Library(home, create=True) as library:
         ingest(library.store, [str(golden / "web")])

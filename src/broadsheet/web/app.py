@@ -15,7 +15,17 @@ from broadsheet.papers.library import Library
 from broadsheet.web import failures
 from broadsheet.web.background import Worker, fill_active_encoder
 from broadsheet.web.rankings import warm
-from broadsheet.web.routes import days, desk, editions, papers, periods, search, trending
+from broadsheet.web.routes import (
+    days,
+    desk,
+    editions,
+    leaderboard,
+    papers,
+    periods,
+    search,
+    systems,
+    trending,
+)
 from broadsheet.web.security import Gatekeeper
 from broadsheet.web.site import Site
 
@@ -58,7 +68,8 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.site = site
-    for module in (editions, periods, trending, days, search, papers, desk):
+    modules = (editions, periods, trending, days, search, papers, systems, leaderboard, desk)
+    for module in modules:
         app.include_router(module.router)
     static = Path(__file__).parent / "static"
     app.mount("/static", StaticFiles(directory=static), name="static")

@@ -19,7 +19,6 @@ from broadsheet.core.progress import Advance, Progress
 from broadsheet.papers.embedding import fill
 from broadsheet.papers.library import Library
 from broadsheet.runtime import models
-from broadsheet.runtime.encoder import load_encoder
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +111,8 @@ class Worker:
             self._stopping.wait(pause_s)
 
     def _step(self) -> None:
-        state = (self._library.store.revision, models.active(self._library.home))
+        home = self._library.home
+        state = (self._library.store.revision, models.active(home), models.kept_dims(home))
         if state == self._seen:
             return
         board = _Board(self)
@@ -158,5 +158,5 @@ def fill_active_encoder(
     chosen = models.active(library.home)
     if chosen:
         threads = max(1, (os.cpu_count() or 1) - 1)
-        encoder = load_encoder(models.model_folder(library.home, chosen), threads=threads)
+        encoder = models.open_encoder(library.home, chosen, threads=threads)
         fill(library.store, library.home, encoder, progress=progress, should_stop=should_stop)

@@ -13,6 +13,7 @@ from broadsheet.papers.library import Library
 from broadsheet.papers.search.refreshing import words_folder
 from broadsheet.runtime import models
 from broadsheet.runtime.artefact import read_artefact
+from broadsheet.runtime.shortening import short_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,10 @@ def _covered(library: Library, encoder: str, papers: int) -> tuple[int, str]:
     try:
         artefact = read_artefact(models.model_folder(library.home, encoder))
         folder = vectors_folder(library.home, encoder)
-        done = len(VectorStore(folder, artefact.dim, version=artefact.version))
+        dim, version = artefact.dim, artefact.version
+        if 0 < (kept := models.kept_dims(library.home)) < dim:
+            dim, version = kept, short_version(version, kept)
+        done = len(VectorStore(folder, dim, version=version))
     except BroadsheetError as error:
         return 0, str(error)
     return done, f"{done:,} of {papers:,} papers"

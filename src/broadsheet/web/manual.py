@@ -20,6 +20,8 @@ KEYS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("g", "t"), "trending"),
     (("g", "n"), "new"),
     (("g", "s"), "search page"),
+    (("g", "y"), "systems"),
+    (("g", "b"), "leaderboard"),
     (("g", "h"), "help"),
     (("?",), "this list"),
 )

@@ -229,6 +229,8 @@ def _jsonable(value: Any) -> object:
         return value.to_json()
     if is_dataclass(value):
         return {item.name: getattr(value, item.name) for item in fields(value)}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")

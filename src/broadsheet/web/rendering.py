@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadsheet.papers import tex
+from broadsheet.web.drawing.scales import number_text
 
 
 def make_environment() -> Environment:
@@ -33,6 +34,8 @@ def make_environment() -> Environment:
         count=count,
         quoted=quoted,
         signed=signed,
+        number=number_text,
+        figure=lambda value: f"{value:.2f}",
     )
     environment.globals.update(asset=asset_address, address=address)
     return environment

@@ -12,6 +12,7 @@ from jinja2 import Environment
 from broadsheet.papers.library import Library
 from broadsheet.web import manual
 from broadsheet.web.background import Worker, WorkProgress
+from broadsheet.web.experiments import Experiments
 from broadsheet.web.rendering import make_environment
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Site:
         self.library = library
         self.environment: Environment = make_environment()
         self.keys = manual.KEYS
+        self.experiments = Experiments()
         self._worker = worker
         self._warming = threading.Thread(target=lambda: warm(self) if warm else None, daemon=True)
         self._memory: OrderedDict[Hashable, tuple[Hashable, object]] = OrderedDict()

@@ -14,7 +14,8 @@ from broadsheet.papers.diff import VersionChange, version_changes
 from broadsheet.papers.library import Library
 from broadsheet.papers.model import Work
 from broadsheet.papers.store.results import StoredRecord
-from broadsheet.web.pages import DATA_TWINS, LIST_TWINS, PAPER_TWINS, Answer, page
+from broadsheet.web.experiments import Experiment
+from broadsheet.web.pages import DATA_TWINS, LIST_TWINS, PAPER_TWINS, Answer, page, site_of
 from broadsheet.web.paperfacts import facts_table
 from broadsheet.web.presenters import Paper, paper_address, present, present_hit
 from broadsheet.web.shapes import RecordSummary, RelatedPage
@@ -136,6 +137,7 @@ def paper(request: Request, library: Library, reference: str, authors: str = "")
         values={
             **_values(request, work, "paper", everyone=authors == "all"),
             "similar": _similar(library, work),
+            "systems": _systems(request, work),
         },
     )
 
@@ -161,6 +163,15 @@ def _similar(library: Library, work: Work) -> list[Paper]:
         _log.info("no similar papers: %s", error)
         return []
     return [present_hit(hit, words=0) for hit in hits]
+
+
+def _systems(request: Request, work: Work) -> tuple[Experiment, ...]:
+    """Return the systems that build the paper; a damaged card hides them, never the paper."""
+    try:
+        return site_of(request).experiments.of_work(work)
+    except BroadsheetError as error:
+        _log.warning("no systems: %s", error)
+        return ()
 
 
 def _summary(record: StoredRecord) -> RecordSummary:

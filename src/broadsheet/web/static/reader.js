@@ -65,7 +65,7 @@
 
   // Keys. Each has a button or a link on the page as well; they can be switched off.
 
-  const GO = { d: "/", w: "/w", m: "/m", c: "/calendar", t: "/trending", n: "/new", s: "/search", h: "/help" };
+  const GO = { d: "/", w: "/w", m: "/m", c: "/calendar", t: "/trending", n: "/new", s: "/search", y: "/systems", b: "/leaderboard", h: "/help" };
   let waitingForPlace = 0;
 
   const KEYS = {
