@@ -50,6 +50,9 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "model": ("model", "List, install, choose and run text encoders."),
         "index": ("index", "Build and inspect the search indexes."),
     },
+    "Train and measure": {
+        "systems": ("systems", "List, run and report papers as trained and measured systems."),
+    },
     "Keep": {
         "backup": ("home", "Write a copy of the whole library into a new folder."),
         "restore": ("home", "Restore a library from a backup."),

@@ -18,6 +18,15 @@ def default_home() -> Path:
     return Path(configured).expanduser() if configured else Path.home() / ".broadsheet"
 
 
+def default_cache() -> Path:
+    """Return the folder of what can be fetched again: `BROADSHEET_CACHE`, else `~/.cache`'s own."""
+    configured = os.environ.get("BROADSHEET_CACHE")
+    if configured:
+        return Path(configured).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "broadsheet"
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that readers see the old file or the new one, never a mixture."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -84,21 +85,36 @@ def _parse(text: str, kind: Any, name: str) -> Any:
             return None
         return _parse(text, next(k for k in inner if k is not type(None)), name)
     if origin is tuple:
-        return tuple(_parse(part.strip(), inner[0], name) for part in text.split(",") if part)
+        return _parse_tuple(text, inner, name)
     if origin is typing.Literal:
-        if text not in inner:
-            raise _wrong(name, text, "one of " + ", ".join(map(str, inner)))
-        return text
+        values = {str(value): value for value in inner}
+        if text not in values:
+            raise _wrong(name, text, "one of " + ", ".join(values))
+        return values[text]
     if kind is bool:
         if text.lower() not in _WORDS:
             raise _wrong(name, text, "true or false")
         return _WORDS[text.lower()]
     if kind in (int, float, str):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
             raise _wrong(name, text, f"a value of type {kind.__name__}") from None
+        if kind is float and not math.isfinite(value):
+            raise _wrong(name, text, "a finite number")
+        return value
     raise _wrong(name, text, "one of its parts: this setting has several")
+
+
+def _parse_tuple(text: str, kinds: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+    if typing.get_origin(kinds[0]) is tuple:
+        raise _wrong(name, text, "the recipe: this setting is a list of lists")
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if kinds[-1] is not Ellipsis:
+        if len(parts) != len(kinds):
+            raise _wrong(name, text, f"{len(kinds)} values")
+        return tuple(_parse(part, kind, name) for part, kind in zip(parts, kinds, strict=True))
+    return tuple(_parse(part, kinds[0], name) for part in parts)
 
 
 def _wrong(name: str, text: str, hint: str) -> UsageError:

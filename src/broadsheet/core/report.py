@@ -118,10 +118,13 @@ def results_folder() -> Path:
 def write_report(report: Report, folder: Path | None = None) -> Path:
     """Write a report as <folder>/<slug>/<preset>.json and return the path.
 
+    Numbers are written with six significant digits.
+
     Raises:
         BadInput: The report would be larger than 50 kB; nothing is written.
     """
-    text = json.dumps({"schema": SCHEMA, **asdict(report)}, indent=1, ensure_ascii=False) + "\n"
+    data = {"schema": SCHEMA, **_rounded(asdict(report))}
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
     if len(text.encode()) > MAX_BYTES:
         raise BadInput(
             "the report is too large", received=f"{len(text):,} bytes", hint="fewer figure points"
@@ -166,6 +169,14 @@ def reports_of(slug: str) -> dict[str, Report]:
     """Return the published reports of a system by preset."""
     paths = sorted((results_folder() / slug).glob("*.json"))
     return {path.stem: read_report(path) for path in paths}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _figure(data: dict[str, Any]) -> Figure:

@@ -69,7 +69,8 @@ class Observation:
     Args:
         dataset: Name of the test set.
         metric: Name of the metric, such as "spearman".
-        unit: Unit of `value`, such as "x100" or "ms".
+        unit: Unit of `value`, such as "x100" or "ms"; what comes from a clock has a unit of
+            `TIMINGS`, so that nobody expects it twice.
         value: The number.
         n: Items behind it.
         items: Arrays of length n (scores per query; predictions and gold), for the bootstrap.
@@ -99,6 +100,20 @@ class Run:
         raise KeyError(f"{self.arm}: {metric} on {dataset}")
 
 
+#: Units of numbers that come from a clock.
+TIMINGS = ("s", "ms", "us", "per s", "ratio of times")
+
+
+def is_timing(observation: Observation) -> bool:
+    """Tell whether a number comes from a clock: it may differ when the run is repeated.
+
+    Example:
+        >>> is_timing(Observation(dataset="x", metric="encode", unit="ms", value=2.0, n=1))
+        True
+    """
+    return observation.unit in TIMINGS
+
+
 class State(Protocol):
     """What `build` returns and `fit` changes in place."""
 
@@ -110,6 +125,11 @@ class State(Protocol):
 
 class System(Protocol):
     """The module `experiment` of a system's folder.
+
+    Two more functions may be there. `paper_parameters() -> int` returns the parameters that the
+    paper states for an arm of its preset. `export(state, folder)` writes a trained state as an
+    encoder of the application (`runtime.artefact`), or raises `BadInput` when that would not answer
+    as the model does; the state then has `encode(texts)`, which returns the model's own unit rows.
 
     `presets` must not import torch at call time beyond the module's own imports; `build` is also
     called under `torch.device("meta")` for the preset "paper".
@@ -142,7 +162,7 @@ class System(Protocol):
     def report(self, preset: Preset, runs: Sequence[Run]) -> Report:
         """Turn all runs into claims with verdicts, measurements and figures.
 
-        Cost and provenance are filled in by the runner.
+        The name of the preset, cost and provenance are filled in by the runner.
         """
         ...
 
