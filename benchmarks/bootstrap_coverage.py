@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from _report import write_report
 
+from _report import write_report
 from broadsheet.metrics.resampling import mean_of, resample_counts, spearman_of
 from broadsheet.metrics.significance import two_level_bootstrap
 

@@ -26,6 +26,7 @@ ENGINE = Registry(
         "run": "broadsheet.systems.matrix:run",
         "dry run": "broadsheet.systems.matrix:dry_run",
         "report": "broadsheet.systems.reporting:make_report",
+        "export": "broadsheet.systems.exporting:export_run",
         "results": "broadsheet.systems.reporting:default_results",
         "new": "broadsheet.systems.creation:create_system",
     },
@@ -230,6 +231,46 @@ def report(
     for sentence in made.notes:
         note(sentence)
     note(f"Written to {path}. Cost: {_cost(made)}.")
+
+
+@systems.command(
+    epilog=examples(
+        "broadsheet systems export broadsheet_embed --arm elastic --to ./broadsheet-embed",
+        "broadsheet systems export matryoshka_2d --arm minilm-2dmse --seed 3 --to ./elastic",
+    )
+)
+def export(
+    slug: Slug,
+    *,
+    arm: Annotated[str, typer.Option("--arm", metavar="NAME", help="Which arm.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where to; must be empty.")],
+    preset: PresetName = "laptop",
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Which seed (the preset's first).")
+    ] = None,
+    data: Data = None,
+    runs: Runs = Path("runs"),
+) -> None:
+    """Write a trained arm as a model of the application, if it passes the gates."""
+    from broadsheet.core.progress import show_progress
+
+    chosen = data or os.environ.get("BROADSHEET_DATA")
+    with show_progress() as progress:
+        artefact = ENGINE.load("export")(
+            slug,
+            preset,
+            arm,
+            seed=seed,
+            runs=runs,
+            inputs=Path(chosen) if chosen else None,
+            folder=to,
+            progress=progress,
+        )
+    size = sum(facts.bytes for facts in artefact.files.values()) / 1e6
+    note(f"Written to {to}: {artefact.version}, {size:.1f} MB.")
+    for variant in artefact.variants:
+        gates = ", ".join(f"{name} {value:g}" for name, value in variant.gate.items())
+        note(f"  {variant.name}: {gates}")
 
 
 @systems.command(

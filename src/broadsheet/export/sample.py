@@ -6,8 +6,11 @@ from broadsheet.data.records import RetrievalSet
 from broadsheet.runtime.sample import sample_texts
 
 
-def passage_search() -> RetrievalSet:
+def passage_search(words: int = 8) -> RetrievalSet:
     """Return passages as documents and the first words of each as its query.
+
+    Args:
+        words: Words of a query; many make the task easy, for encoders that hardly learned.
 
     Example:
         >>> sample = passage_search()
@@ -16,7 +19,7 @@ def passage_search() -> RetrievalSet:
     """
     passages = {f"p{n}": text for n, text in enumerate(dict.fromkeys(sample_texts()))}
     queries = {
-        f"q-{name}": " ".join(text.split()[:8])
+        f"q-{name}": " ".join(text.split()[:words])
         for name, text in passages.items()
         if len(text.split()) > 16
     }

@@ -14,6 +14,7 @@ from broadsheet.data.records import RetrievalSet
 from broadsheet.evals.score import Encode
 from broadsheet.export.parity import check_int8, check_retrieval
 from broadsheet.export.sample import passage_search
+from broadsheet.export.staging import staged
 from broadsheet.export.transformer import Facts
 from broadsheet.runtime.artefact import (
     Artefact,
@@ -51,14 +52,24 @@ def export_static(
     Raises:
         BadInput: The folder holds something, the table does not fit, or a gate failed.
     """
-    if folder.is_dir() and any(folder.iterdir()):
-        raise BadInput("the folder to export into is not empty", received=folder)
     if table.ndim != 2 or len(table) < tokenizer.get_vocab_size() or not np.isfinite(table).all():
         raise BadInput(
             "the table needs one vector of finite numbers for each token",
             received=table.shape,
             hint=f"{tokenizer.get_vocab_size()} rows",
         )
+    with staged(folder) as place:
+        return _write_gated(table, tokenizer, place, facts, encode, sample or passage_search())
+
+
+def _write_gated(
+    table: npt.NDArray[np.float32],
+    tokenizer: Tokenizer,
+    folder: Path,
+    facts: Facts,
+    encode: Encode,
+    sample: RetrievalSet,
+) -> Artefact:
     _write(table, tokenizer, folder)
     files = describe_files(folder)
     variant = Variant(name="int8", runtime="numpy", file="vectors.npy")
@@ -81,7 +92,7 @@ def export_static(
     exported = load_encoder(folder)
     texts = sample_texts()
     cosine = check_int8(encode(texts), exported.encode(texts))
-    loss = check_retrieval(encode, exported.encode, sample or passage_search())
+    loss = check_retrieval(encode, exported.encode, sample)
     gate = {"mean_cosine": round(cosine, 6), "ndcg_loss": round(loss, 6)}
     artefact = replace(draft, variants=(replace(variant, gate=gate),))
     write_artefact(folder, artefact)
@@ -89,7 +100,6 @@ def export_static(
 
 
 def _write(table: npt.NDArray[np.float32], tokenizer: Tokenizer, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     scales = np.abs(table).max(axis=1) / 127
     steps = np.where(scales == 0, 1.0, scales)

@@ -9,9 +9,11 @@ docs/decisions/export.md.)
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -21,6 +23,7 @@ from broadsheet.data.records import RetrievalSet
 from broadsheet.evals.score import Encode
 from broadsheet.export.parity import Gates, check_float32, check_int8, check_retrieval
 from broadsheet.export.sample import passage_search
+from broadsheet.export.staging import staged
 from broadsheet.nn.bert_names import bert_weights
 from broadsheet.nn.poolings.cls import ClsPooling
 from broadsheet.nn.poolings.mean import MeanPooling
@@ -97,7 +100,7 @@ def export_encoder(
         BadInput: The encoder is no BERT, its pooling is another, or a gate does not let it through.
     """
     chosen = [
-        Exit(layers=n, encode=lambda texts, n=n: sentence.encode(texts, layers=n))
+        Exit(layers=n, encode=partial(sentence.encode, layers=n))
         for n in exits or (sentence.depth,)
     ]
     return export_exits(
@@ -122,47 +125,63 @@ def export_exits(
     exits: Sequence[Exit],
     max_tokens: int,
     sample: RetrievalSet | None = None,
+    precise: Collection[str] = (),
 ) -> Artefact:
     """Write graphs, weights, tokenizer and artefact.json, after every gate let them through.
+
+    Args:
+        weights: Of all layers, under BERT's names.
+        shape: Heads and pooling.
+        tokenizer: Makes the ids.
+        folder: Where to; must be empty or missing.
+        facts: What the artefact says of itself.
+        exits: Exits, the preferred first.
+        max_tokens: Where texts are cut.
+        sample: What the loss of nDCG is measured on; by default `export.sample`.
+        precise: Linear layers that stay float32 (see `build_bert`).
 
     Raises:
         BadInput: The folder holds something, or a gate does not let the export through.
     """
-    if folder.is_dir() and any(folder.iterdir()):
-        raise BadInput("the folder to export into is not empty", received=folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    shared = WeightFile(WEIGHTS)
-    variants = []
-    for item in exits:
-        name = f"int8-{item.layers}.onnx"
-        graph = build_bert(
-            weights, shape, style="int8", layers=item.layers, readout=item.readout, shared=shared
-        )
-        (folder / name).write_bytes(graph)
-        variants.append(
-            Variant(
-                name=f"int8, {item.layers} layers",
-                runtime="onnxruntime",
-                file=name,
-                equal_lengths=True,
+    with staged(folder) as place:
+        tokenizer.save(str(place / "tokenizer.json"))
+        shared = WeightFile(WEIGHTS)
+        variants = []
+        for item in exits:
+            name = f"int8-{item.layers}.onnx"
+            graph = build_bert(
+                weights,
+                shape,
+                style="int8",
                 layers=item.layers,
+                readout=item.readout,
+                shared=shared,
+                precise=precise,
             )
+            (place / name).write_bytes(graph)
+            variants.append(
+                Variant(
+                    name=f"int8, {item.layers} layers",
+                    runtime="onnxruntime",
+                    file=name,
+                    equal_lengths=True,
+                    layers=item.layers,
+                )
+            )
+        (place / WEIGHTS).write_bytes(shared.to_bytes())
+        plain = Artefact(
+            id=facts.id,
+            kind="onnx",
+            dim=len(weights["embeddings.LayerNorm.weight"]),
+            pooling=shape.pooling,
+            max_tokens=max_tokens,
+            licence=facts.licence,
+            base_model=facts.base_model,
+            provenance=facts.provenance,
+            notes=facts.notes,
+            files=describe_files(place),
         )
-    (folder / WEIGHTS).write_bytes(shared.to_bytes())
-    plain = Artefact(
-        id=facts.id,
-        kind="onnx",
-        dim=len(weights["embeddings.LayerNorm.weight"]),
-        pooling=shape.pooling,
-        max_tokens=max_tokens,
-        licence=facts.licence,
-        base_model=facts.base_model,
-        provenance=facts.provenance,
-        notes=facts.notes,
-        files=describe_files(folder),
-    )
-    return _gated(plain, variants, folder, weights, shape, exits, sample or passage_search())
+        return _gated(plain, variants, place, weights, shape, exits, sample or passage_search())
 
 
 def _gated(
@@ -174,8 +193,6 @@ def _gated(
     exits: Sequence[Exit],
     sample: RetrievalSet,
 ) -> Artefact:
-    from dataclasses import replace
-
     hashes = {name: facts.sha256 for name, facts in plain.files.items()}
     settings = {"dim": plain.dim, "pooling": plain.pooling, "max_tokens": plain.max_tokens}
     draft = replace(plain, variants=tuple(variants), fingerprint=fingerprint(settings, hashes))
@@ -205,8 +222,6 @@ def _float32(
     texts: Sequence[str],
 ) -> np.ndarray:
     """Return the vectors of the same exit as a float32 graph, which is not kept."""
-    from dataclasses import replace
-
     with tempfile.TemporaryDirectory() as name:
         aside = Path(name)
         graph = build_bert(weights, shape, style="plain", layers=item.layers, readout=item.readout)
@@ -229,7 +244,8 @@ def heads_of(encoder: object) -> int:
     if isinstance(encoder, Transformer):
         return encoder.shape.heads
     if isinstance(encoder, PretrainedEncoder):
-        return int(encoder.model.config.num_attention_heads)
+        config: Any = encoder.model.config
+        return int(config.num_attention_heads)
     raise BadInput("this encoder can't be exported", received=type(encoder).__name__)
 
 

@@ -12,7 +12,7 @@ Source: BERT (arXiv 1810.04805); dynamic int8 with one scale for each output cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,6 +66,7 @@ def build_bert(
     layers: int | None = None,
     readout: Readout | None = None,
     shared: WeightFile | None = None,
+    precise: Collection[str] = (),
 ) -> bytes:
     """Return an ONNX model that maps `input_ids` to pooled vectors, not yet of length 1.
 
@@ -77,6 +78,7 @@ def build_bert(
         layers: Stop after so many; None runs all. Later ones are not in the graph.
         readout: Maps of an exit; mean pooling without a mask only.
         shared: Takes the large constants, for several graphs in one folder.
+        precise: Linear layers that stay float32 in style "int8", by the names of the weights.
 
     Shape:
         input_ids [rows, tokens] int64, all rows of one length -> vectors [rows, dim] float32.
@@ -91,7 +93,7 @@ def build_bert(
     if readout and (shape.pooling != "mean" or style == "padded"):
         raise BadInput("a readout needs mean pooling without a mask", received=shape.pooling)
     builder = _Builder(weights, shape, fused=style == "int8", padded=style == "padded")
-    builder.share(shared)
+    builder.share(shared, precise)
     try:
         return builder.build(held if layers is None else layers, readout)
     except KeyError as error:
@@ -113,9 +115,10 @@ class _Builder:
         self._graph = Graph("bert")
         self._dim = int(weights["embeddings.LayerNorm.weight"].shape[0])
 
-    def share(self, weights: WeightFile | None) -> None:
-        """Put large constants into a file."""
+    def share(self, weights: WeightFile | None, precise: Collection[str]) -> None:
+        """Put large constants into a file, and keep some layers float32."""
         self._graph.weights = weights
+        self._precise = frozenset(precise)
 
     def build(self, layers: int, readout: Readout | None) -> bytes:
         graph = self._graph
@@ -243,7 +246,7 @@ class _Builder:
         bias = np.concatenate([self._weights[f"{name}.bias"] for name in names])
         label = "+".join(names)
         shift = graph.constant(f"{label}.bias", bias)
-        if not self._fused:
+        if not self._fused or self._precise.intersection(names):
             product = graph.node("MatMul", [inputs, graph.constant(label, matrix)])
             return graph.node("Add", [product, shift])
         scales = _row_scales(matrix.T)[:, 0]

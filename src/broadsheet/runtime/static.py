@@ -67,8 +67,10 @@ class StaticEncoder:
         return unit_rows(vectors) if self._normalise else vectors
 
     def _mean(self, ids: list[int]) -> Vectors:
-        rows: Vectors = self._table[ids]
+        rows = self._table[ids]
         if self._scales is None:
-            return rows.mean(axis=0, dtype=np.float32)
-        scales = self._scales[ids].astype(np.float32)
-        return scales @ rows.astype(np.float32) / np.float32(len(ids))
+            mean: Vectors = rows.mean(axis=0, dtype=np.float32)
+        else:
+            mean = self._scales[ids].astype(np.float32) @ rows.astype(np.float32)
+            mean /= np.float32(len(ids))
+        return mean

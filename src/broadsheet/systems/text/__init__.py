@@ -1,0 +1,1 @@
+"""Systems of the wing text: embeddings of sentences and documents."""

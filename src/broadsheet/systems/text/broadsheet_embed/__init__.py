@@ -1,0 +1,1 @@
+"""broadsheet-embed: our own elastic encoder and static table."""

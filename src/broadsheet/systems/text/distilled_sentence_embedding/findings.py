@@ -1,0 +1,287 @@
+"""From runs to the report: claims with verdicts, measurements, figures, tests beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from broadsheet.core.card import find_card
+from broadsheet.core.report import Cost, Figure, Measurement, Report
+from broadsheet.core.seeds import SeedTree
+from broadsheet.metrics.bootstrap import (
+    Interval,
+    Resampled,
+    averaged,
+    combined,
+    difference,
+    plain_numbers,
+    ratio,
+    relative_drop,
+    resample,
+)
+from broadsheet.metrics.correlation import pearson, williams
+from broadsheet.metrics.resampling import mean_of, pearson_of
+from broadsheet.metrics.significance import mcnemar
+from broadsheet.metrics.verdicts import Finding, judge_claims
+from broadsheet.systems.contract import Observation, Preset, Run
+
+SLUG = "distilled_sentence_embedding"
+_DRAWS = 10_000
+_SMALL, _LARGE = "20 x 200", "200 x 2,000"
+_SPEED_UP = "speed-up, encoding included"
+_CROSS, _HEAD = "cross-encoder, extrapolated", "encoding (extrapolated) and head"
+
+
+class Runs:
+    """The runs of a preset by arm, in the order of the seeds.
+
+    Args:
+        preset: What was run.
+        runs: All of it.
+    """
+
+    def __init__(self, preset: Preset, runs: Sequence[Run]) -> None:
+        self.arms = tuple(recipe.arm for recipe in preset.arms)
+        self._by_arm = {
+            arm: sorted(
+                (run for run in runs if run.arm == arm), key=lambda r: preset.seeds.index(r.seed)
+            )
+            for arm in self.arms
+        }
+
+    def observed(self, arm: str, dataset: str, metric: str) -> list[Observation]:
+        """Return one observation per seed."""
+        return [run.get(dataset, metric) for run in self._by_arm[arm]]
+
+    def values(self, arm: str, dataset: str, metric: str) -> list[float]:
+        """Return one number per seed."""
+        return [one.value for one in self.observed(arm, dataset, metric)]
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Return everything that was observed, one entry per arm, data set and metric."""
+        found = []
+        for arm in self.arms:
+            for one in self._by_arm[arm][0].observations:
+                observed = self.observed(arm, one.dataset, one.metric)
+                found.append(
+                    Measurement(
+                        arm=arm,
+                        dataset=one.dataset,
+                        metric=one.metric,
+                        unit=one.unit,
+                        values=tuple(_short(o.value) for o in observed),
+                        n=one.n,
+                    )
+                )
+        return tuple(found)
+
+
+def make_findings(preset: Preset, runs: Sequence[Run]) -> Report:
+    """Judge the claims and gather what was measured."""
+    table = Runs(preset, runs)
+    smoke = "labels_500" not in table.arms
+    effects = _smoke_effects(table) if smoke else _effects(table)
+    claims = find_card(SLUG).claims
+    nothing = "smoke: shapes only, nothing was learned"
+    reasons = {claim.id: nothing for claim in claims} if smoke else _reasons(table)
+    findings = [
+        Finding(
+            id=claim.id,
+            expected=claim.expected,
+            interval=effects[claim.id],
+            reason=reasons.get(claim.id, ""),
+        )
+        for claim in claims
+    ]
+    return Report(
+        slug=SLUG,
+        preset="smoke" if smoke else "laptop",
+        seeds=preset.seeds,
+        pilot_seed=preset.pilot_seed,
+        claims=judge_claims(findings),
+        measurements=table.measurements(),
+        cost=Cost(wall_s=0.0, cpu_s=0.0, peak_memory_mb=0.0, parameters=0),
+        figures=_smoke_figures(table) if smoke else _figures(table),
+        notes=() if smoke else _notes(table),
+    )
+
+
+def _rng(name: str) -> np.random.Generator:
+    return SeedTree(20261123).child("report", name).numpy()
+
+
+def _mean_score(table: Runs, arm: str) -> Resampled:
+    """Resample the pairs, the same ones for both tasks and all arms."""
+    items = [one.items for one in table.observed(arm, "sick", "mean score")]
+    parts = [
+        resample(items, statistic, rng=_rng("sick"), draws=_DRAWS)
+        for statistic in (pearson_of("prediction", "gold"), mean_of("right"))
+    ]
+    return replace(averaged(parts), n=parts[0].n)
+
+
+def _accuracy(table: Runs, arm: str) -> Interval:
+    items = [one.items for one in table.observed(arm, "grammar", "swap accuracy")]
+    found = resample(items, mean_of("right"), rng=_rng("grammar"), draws=_DRAWS)
+    return found.interval(_rng(arm)).scaled(100)
+
+
+def _effects(table: Runs) -> Mapping[str, Interval]:
+    arms = ("teacher", "dse", "labels", "dse_500", "labels_500")
+    score = {arm: _mean_score(table, arm) for arm in arms}
+
+    def points(first: str, second: str) -> Interval:
+        effect = combined(difference, score[first], score[second])
+        return effect.interval(_rng(f"{first} {second}")).scaled(100)
+
+    drop = combined(relative_drop, score["dse"], score["teacher"]).interval(_rng("drop"))
+    return {
+        "teacher_above": points("teacher", "dse"),
+        "relative_drop": drop.scaled(100),
+        "distilling": points("dse", "labels"),
+        "distilling_500": points("dse_500", "labels_500"),
+        **_speed_effects(table, _SMALL, _LARGE),
+        "grammar_cosine": _accuracy(table, "grammar_cosine"),
+        "grammar_dse": _accuracy(table, "grammar_dse"),
+        "grammar_teacher": _accuracy(table, "grammar_teacher"),
+    }
+
+
+def _speed_effects(table: Runs, small: str, large: str) -> dict[str, Interval]:
+    speed = [plain_numbers(table.values("timing", size, _SPEED_UP)) for size in (small, large)]
+    growth = combined(ratio, speed[1], speed[0])
+    return {
+        "speed_up": speed[1].interval(_rng("speed")),
+        "speed_up_grows": growth.interval(_rng("growth")),
+    }
+
+
+def _smoke_effects(table: Runs) -> Mapping[str, Interval]:
+    """Fill every claim from the tiny arms, so that the way to a report is tested."""
+    accuracy = {arm: _accuracy(table, arm) for arm in table.arms if arm != "timing"}
+    return {
+        "teacher_above": accuracy["teacher"],
+        "relative_drop": accuracy["dse"],
+        "distilling": accuracy["dse"],
+        "distilling_500": accuracy["dse_few"],
+        **_speed_effects(table, "1 x 1,000", _SMALL),
+        "grammar_cosine": accuracy["cosine"],
+        "grammar_dse": accuracy["dse"],
+        "grammar_teacher": accuracy["teacher"],
+    }
+
+
+def _reasons(table: Runs) -> dict[str, str]:
+    teacher, dse, labels, few = (
+        float(np.mean(table.values(arm, "sick", "mean score")))
+        for arm in ("teacher", "dse", "labels", "labels_500")
+    )
+    fold, seen = (
+        float(np.mean(table.values("teacher", f"sick train, {name}", "mean score")))
+        for name in ("out of fold", "as trained")
+    )
+    return {
+        "teacher_above": f"teacher {teacher:.1f}, student {dse:.1f}; but a student on labels alone "
+        f"reaches {labels:.1f}: the backbone was trained on single sentences, and reading two at "
+        "once is new to the teacher.",
+        "distilling": f"labels alone {labels:.1f}, dse {dse:.1f}. The teachers behind the logits "
+        f"learned from half of the pairs and score {fold:.1f} on the other half (the whole "
+        f"teacher {seen:.1f} on pairs it has seen), so they know less than the labels.",
+        "distilling_500": f"labels alone {few:.1f}; the teacher behind the logits saw the labels "
+        "of all 4,500 pairs, though not of the pairs it scored.",
+        "speed_up": "both sides in CPU seconds of one thread; the cross-encoder's are its measured "
+        "seconds per pair, multiplied.",
+        "speed_up_grows": "it grows because each sentence's one pass is shared by more pairs. With "
+        "stored vectors it hardly depends on the size; for one query and fresh candidates it "
+        "stays below 2.",
+    }
+
+
+def _notes(table: Runs) -> tuple[str, ...]:
+    """Return the tests on pairs that are usual for these metrics; no verdict rests on them."""
+    lines = []
+    for first, second in (("teacher", "dse"), ("dse", "labels"), ("dse_500", "labels_500")):
+        tests = [
+            (_williams(a.items, b.items), mcnemar(a.items["right"] > 0, b.items["right"] > 0))
+            for a, b in zip(
+                table.observed(first, "sick", "mean score"),
+                table.observed(second, "sick", "mean score"),
+                strict=True,
+            )
+        ]
+        r_p, right_p = zip(*tests, strict=True)
+        lines.append(
+            f"{first} against {second}, seed by seed: Williams p {_list(r_p)}; "
+            f"McNemar p {_list(right_p)}."
+        )
+    return tuple(lines)
+
+
+def _williams(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> float:
+    a, b, gold = one["prediction"], other["prediction"], one["gold"]
+    return williams(pearson(a, gold), pearson(b, gold), pearson(a, b), len(gold)).p
+
+
+def _figures(table: Runs) -> tuple[Figure, ...]:
+    on_sick = [arm for arm in table.arms if not arm.startswith(("grammar", "timing"))]
+    grammar = [arm for arm in table.arms if arm.startswith("grammar")]
+    return (
+        _bars(
+            "SICK test: mean of relatedness r and entailment accuracy",
+            table,
+            on_sick,
+            "sick",
+            "mean score",
+        ),
+        Figure(
+            title="CPU seconds to score N x M pairs, encoding included",
+            kind="line",
+            x="pairs",
+            y="s",
+            series={
+                "cross-encoder (extrapolated)": _seconds(table, _CROSS),
+                "DSE": _seconds(table, _HEAD),
+            },
+        ),
+        _bars("Made world: accuracy", table, grammar, "grammar", "swap accuracy"),
+    )
+
+
+def _smoke_figures(table: Runs) -> tuple[Figure, ...]:
+    arms = [arm for arm in table.arms if arm != "timing"]
+    return (_bars("Made world: accuracy", table, arms, "grammar", "swap accuracy"),)
+
+
+def _bars(title: str, table: Runs, arms: Sequence[str], dataset: str, metric: str) -> Figure:
+    points = [(arm, _short(float(np.mean(table.values(arm, dataset, metric))))) for arm in arms]
+    return Figure(
+        title=title, kind="bar", x="", y="x100", series={"mean over seeds": tuple(points)}
+    )
+
+
+def _seconds(table: Runs, metric: str) -> tuple[tuple[float, float], ...]:
+    return tuple((_pairs(name), _median(table, name, metric)) for name in _sizes(table))
+
+
+def _sizes(table: Runs) -> list[str]:
+    names = {m.dataset for m in table.measurements() if m.arm == "timing" and " x " in m.dataset}
+    return sorted(names, key=_pairs)
+
+
+def _pairs(name: str) -> float:
+    n, m = (int(part.replace(",", "")) for part in name.split(" x "))
+    return float(n * m)
+
+
+def _median(table: Runs, dataset: str, metric: str) -> float:
+    return _short(float(np.median(table.values("timing", dataset, metric))))
+
+
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.2g}" for value in values)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
