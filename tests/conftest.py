@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = Path(__file__).resolve().parent / "golden"
 
+
+# A busy machine is no failure: nothing here is timed.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
+
+# A shell that starts us in the background makes us, and all we start, deaf to Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The only reasons for which a test may be skipped; any other skip is a failure.
 EXPECTED_SKIPS = ("no Chromium here", "no real data here")

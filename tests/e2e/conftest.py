@@ -51,20 +51,8 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def systems(golden: Path) -> Iterator[None]:
-    """Invented cards and reports in place of our own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("broadsheet.core.card.systems_folder", lambda: golden / "systems")
-        for module in ("broadsheet.core.report", "broadsheet.web.leaderboard"):
-            patch.setattr(f"{module}.results_folder", lambda: golden / "reports")
-        yield
-
-
-@pytest.fixture(scope="session")
-def server(
-    golden: Path, systems: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
-    """The invented papers and systems, served with the background work running."""
+def server(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The invented papers, served with the background work running."""
     home = tmp_path_factory.mktemp("e2e") / "home"
     with Library(home, create=True) as library:
         ingest(library.store, [str(golden / "web")])
@@ -84,8 +72,11 @@ def server(
 
 
 @pytest.fixture
-def served(server: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
-    """The server, on a fixed day."""
+def served(server: Served, golden: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
+    """The server, on a fixed day, with invented cards and reports in place of our own."""
+    monkeypatch.setattr("broadsheet.core.card.systems_folder", lambda: golden / "systems")
+    for module in ("broadsheet.core.report", "broadsheet.web.leaderboard"):
+        monkeypatch.setattr(f"{module}.results_folder", lambda: golden / "reports")
     monkeypatch.setenv("BROADSHEET_NOW", f"{TODAY}T12:00:00+00:00")
     return server
 

@@ -145,30 +145,7 @@ def export_exits(
     """
     with staged(folder) as place:
         tokenizer.save(str(place / "tokenizer.json"))
-        shared = WeightFile(WEIGHTS)
-        variants = []
-        for item in exits:
-            name = f"int8-{item.layers}.onnx"
-            graph = build_bert(
-                weights,
-                shape,
-                style="int8",
-                layers=item.layers,
-                readout=item.readout,
-                shared=shared,
-                precise=precise,
-            )
-            (place / name).write_bytes(graph)
-            variants.append(
-                Variant(
-                    name=f"int8, {item.layers} layers",
-                    runtime="onnxruntime",
-                    file=name,
-                    equal_lengths=True,
-                    layers=item.layers,
-                )
-            )
-        (place / WEIGHTS).write_bytes(shared.to_bytes())
+        variants = _write_graphs(place, weights, shape, exits, precise)
         plain = Artefact(
             id=facts.id,
             kind="onnx",
@@ -182,6 +159,41 @@ def export_exits(
             files=describe_files(place),
         )
         return _gated(plain, variants, place, weights, shape, exits, sample or passage_search())
+
+
+def _write_graphs(
+    place: Path,
+    weights: Weights,
+    shape: BertShape,
+    exits: Sequence[Exit],
+    precise: Collection[str],
+) -> list[Variant]:
+    """Write an int8 graph for each exit, and the weights that they share."""
+    shared = WeightFile(WEIGHTS)
+    variants = []
+    for item in exits:
+        name = f"int8-{item.layers}.onnx"
+        graph = build_bert(
+            weights,
+            shape,
+            style="int8",
+            layers=item.layers,
+            readout=item.readout,
+            shared=shared,
+            precise=precise,
+        )
+        (place / name).write_bytes(graph)
+        variants.append(
+            Variant(
+                name=f"int8, {item.layers} layers",
+                runtime="onnxruntime",
+                file=name,
+                equal_lengths=True,
+                layers=item.layers,
+            )
+        )
+    (place / WEIGHTS).write_bytes(shared.to_bytes())
+    return variants
 
 
 def _gated(

@@ -59,6 +59,8 @@ def bert_weights(encoder: Transformer | PretrainedEncoder) -> dict[str, Floats]:
             if not name.startswith("model.pooler.")
         }
         family, strange = str(encoder.config.model_type), [n for n in own if ".experts." in n]
+        if encoder.config.hidden_act != "gelu":
+            strange.append(f"activation {encoder.config.hidden_act}")
     else:
         names = _names(encoder.depth)
         strange = sorted(own.keys() - names.keys())

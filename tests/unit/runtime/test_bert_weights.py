@@ -53,11 +53,15 @@ def test_weights_come_back_from_an_exported_graph(
         np.testing.assert_allclose(found[name], array, atol=tolerance)
 
 
+@pytest.mark.parametrize("outer", ["", "bert.", "model.0.auto_model."])
 def test_safetensors_come_back(
-    weights: Weights, tmp_path: Path, write_safetensors: Callable[[Path, Weights], None]
+    weights: Weights,
+    tmp_path: Path,
+    write_safetensors: Callable[[Path, Weights], None],
+    outer: str,
 ) -> None:
     path = tmp_path / "weights.safetensors"
-    write_safetensors(path, {f"bert.{name}": array for name, array in weights.items()})
+    write_safetensors(path, {f"{outer}{name}": array for name, array in weights.items()})
     found = read_bert(path)
     assert set(found) == set(weights)
     for name, array in weights.items():
