@@ -59,8 +59,9 @@ def bert_weights(encoder: Transformer | PretrainedEncoder) -> dict[str, Floats]:
             if not name.startswith("model.pooler.")
         }
         family, strange = str(encoder.config.model_type), [n for n in own if ".experts." in n]
-        if encoder.config.hidden_act != "gelu":
-            strange.append(f"activation {encoder.config.hidden_act}")
+        activation = getattr(encoder.config, "hidden_act", "gelu")
+        if activation != "gelu":
+            strange.append(str(activation))
     else:
         names = _names(encoder.depth)
         strange = sorted(own.keys() - names.keys())

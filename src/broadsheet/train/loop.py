@@ -85,10 +85,10 @@ def train(
     Example:
         >>> line = nn.Linear(1, 1)
         >>> x = torch.linspace(-1, 1, 16)[:, None]
-        >>> settings = TrainSettings(steps=200, learning_rate=0.05)
+        >>> settings = TrainSettings(steps=400, learning_rate=0.05)
         >>> log = train(line, lambda step: (line(x) - 3 * x).square().mean(), settings, SeedTree(1))
         >>> log.steps, round(line.weight.item(), 1)
-        (200, 3.0)
+        (400, 3.0)
     """
     run = _Run(module, settings, seeds, folder)
     run.group.wait()
