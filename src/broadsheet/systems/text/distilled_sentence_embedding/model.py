@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from broadsheet.core.errors import BadInput
-from broadsheet.nn.attention import attention_bias
 from broadsheet.nn.layered import States
 from broadsheet.nn.poolings.top_layers import TopLayersConcatPooling
 from broadsheet.nn.pretrained import PretrainedEncoder
@@ -22,18 +21,6 @@ from broadsheet.systems.text.distilled_sentence_embedding.heads import Head, Pai
 from broadsheet.systems.text.distilled_sentence_embedding.recipe import EncoderSettings
 
 Encoder = Transformer | PretrainedEncoder
-
-#: Our names of a layer's parts, and those of BERT.
-_PARTS = {
-    "attention.query": "attention.self.query",
-    "attention.key": "attention.self.key",
-    "attention.value": "attention.self.value",
-    "attention.output": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "feed_forward.up": "intermediate.dense",
-    "feed_forward.down": "output.dense",
-    "feed_forward_norm": "output.LayerNorm",
-}
 
 
 def make_encoder(settings: EncoderSettings, generator: torch.Generator) -> Encoder:
@@ -59,53 +46,6 @@ def make_encoder(settings: EncoderSettings, generator: torch.Generator) -> Encod
         max_tokens=settings.max_tokens,
     )
     return Transformer(shape, generator)
-
-
-def layers_of(encoder: Encoder) -> nn.ModuleList:
-    """Return the list of an encoder's layers."""
-    found = encoder.layers if isinstance(encoder, Transformer) else encoder.model.encoder.layer
-    return found
-
-
-def continue_from(layers: nn.ModuleList, x_BLD: Tensor, mask_BL: Tensor) -> States:
-    """Run layers on the states of the layer below; return these and what each layer gives."""
-    bias = attention_bias(mask_BL)
-    states = [x_BLD]
-    for layer in layers:
-        given = layer(states[-1], bias)
-        states.append(given if isinstance(given, Tensor) else given[0])
-    return tuple(states)
-
-
-@torch.no_grad()
-def take_weights(encoder: Transformer, weights: dict[str, Tensor]) -> None:
-    """Copy the weights of a BERT (names as in `BertModel`) into our transformer.
-
-    The row of the first segment is added to all words: a text has one segment.
-
-    Raises:
-        BadInput: The sizes differ.
-    """
-    own = encoder.state_dict()
-    words = weights["embeddings.word_embeddings.weight"]
-    types = weights["embeddings.token_type_embeddings.weight"]
-    places = weights["embeddings.position_embeddings.weight"]
-    renamed = {
-        "embeddings.words.weight": words + types[0],
-        "embeddings.positions.weight": places,
-        "norm.weight": weights["embeddings.LayerNorm.weight"],
-        "norm.bias": weights["embeddings.LayerNorm.bias"],
-    }
-    for layer in range(encoder.depth):
-        for ours, theirs in _PARTS.items():
-            for kind in ("weight", "bias"):
-                renamed[f"layers.{layer}.{ours}.{kind}"] = weights[
-                    f"encoder.layer.{layer}.{theirs}.{kind}"
-                ]
-    for name, tensor in own.items():
-        if name not in renamed or renamed[name].shape != tensor.shape:
-            raise BadInput("the weights don't fit the encoder", received=name)
-        tensor.copy_(renamed[name])
 
 
 class Student(nn.Module):
@@ -183,10 +123,10 @@ class Student(nn.Module):
         Shape:
             x_BQ, x_BLD, mask_BL -> x_BP.
         """
-        layers = layers_of(self.encoder)[self.frozen :]
-        if len(layers):
-            states = continue_from(layers, x_BLD, mask_BL)
-            count = min(self.pooling.n, len(layers))
+        trained = self.encoder.depth - self.frozen
+        if trained:
+            states = self.encoder.resume(x_BLD, mask_BL, self.frozen)
+            count = min(self.pooling.n, trained)
             kept_BQ = torch.cat([kept_BQ, self._pool(states, count, mask_BL).float()], dim=1)
         x_BP: Tensor = self.projection(kept_BQ)
         return x_BP
@@ -263,8 +203,7 @@ class CrossEncoder(nn.Module):
 
     def above(self, x_BLD: Tensor, mask_BL: Tensor, second_BL: Tensor) -> Tensor:
         """Return the logits of each pair from what the frozen layers gave."""
-        layers = layers_of(self.encoder)[self.frozen :]
-        return self._read(continue_from(layers, x_BLD, mask_BL)[-1], mask_BL, second_BL)
+        return self._read(self.encoder.resume(x_BLD, mask_BL, self.frozen)[-1], mask_BL, second_BL)
 
     def _read(self, x_BLD: Tensor, mask_BL: Tensor, second_BL: Tensor) -> Tensor:
         if self.readout == "first":
@@ -312,14 +251,14 @@ class LibraryClassifier(nn.Module):
 def _freeze(encoder: Encoder, frozen: int) -> None:
     if frozen:
         encoder.requires_grad_(False)
-        for layer in layers_of(encoder)[frozen:]:
+        for layer in encoder.layers[frozen:]:
             layer.requires_grad_(True)
 
 
 def _trained_part(encoder: Encoder, frozen: int) -> dict[str, nn.Module]:
     if not frozen:
         return {"encoder": encoder}
-    return {"layers": nn.ModuleList(layers_of(encoder)[frozen:])}
+    return {"layers": nn.ModuleList(encoder.layers[frozen:])}
 
 
 def _mean(x_BLD: Tensor, mask_BL: Tensor) -> Tensor:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from broadsheet.nn.bert_names import bert_weights
+from broadsheet.nn.bert_names import bert_weights, take_bert
 from broadsheet.nn.pretrained import PretrainedEncoder, load_backbone
 from broadsheet.systems.contract import Workspace
-from broadsheet.systems.text.distilled_sentence_embedding.model import Encoder, take_weights
+from broadsheet.systems.text.distilled_sentence_embedding.model import Encoder
 from broadsheet.systems.text.distilled_sentence_embedding.recipe import EncoderSettings
 
 
@@ -29,7 +30,7 @@ def start_encoder(encoder: Encoder, settings: EncoderSettings, workspace: Worksp
         model = BertModel.from_pretrained(settings.start, add_pooling_layer=False)
         encoder.model.load_state_dict(model.state_dict())
         return
-    take_weights(encoder, load_file(_converted(settings, workspace)))
+    take_bert(encoder, load_file(_converted(settings, workspace)))
 
 
 def tokenizer_of(settings: EncoderSettings, workspace: Workspace) -> Tokenizer:

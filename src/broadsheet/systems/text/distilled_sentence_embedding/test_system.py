@@ -29,7 +29,6 @@ from broadsheet.systems.text.distilled_sentence_embedding.model import (
     LibraryClassifier,
     Student,
     make_encoder,
-    take_weights,
 )
 from broadsheet.systems.text.distilled_sentence_embedding.ragged import Ragged
 from broadsheet.systems.text.distilled_sentence_embedding.recipe import EncoderSettings, presets
@@ -208,26 +207,6 @@ def test_kept_states_give_the_vectors_of_a_whole_pass(frozen, tmp_path):
         found = TextVectors(student, tokens, "t", tmp_path).all()
         np.testing.assert_allclose(found, wanted, atol=2e-3)
     assert sum(p.requires_grad for p in student.encoder.parameters()) == 16 * (3 - frozen)
-
-
-def test_our_transformer_takes_the_weights_of_a_bert():
-    from transformers import BertConfig, BertModel
-
-    sizes = BertConfig(
-        vocab_size=64,
-        hidden_size=16,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=24,
-    )
-    bert = BertModel(sizes, add_pooling_layer=False).eval()
-    encoder = make_encoder(TINY, generator())
-    take_weights(encoder, bert.state_dict())
-    ids, mask = torch.tensor([[2, 9, 8, 3], [2, 7, 3, 0]]), torch.tensor([[1] * 4, [1, 1, 1, 0]])
-    with torch.no_grad():
-        ours, theirs = encoder(ids, mask)[-1], bert(ids, mask).last_hidden_state
-    torch.testing.assert_close(ours[mask.bool()], theirs[mask.bool()], atol=1e-5, rtol=1e-4)
 
 
 def test_cross_encoder_sees_both_texts_and_kept_states_change_nothing(tmp_path):

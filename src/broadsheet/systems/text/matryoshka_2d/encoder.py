@@ -101,7 +101,7 @@ def embedding_table(encoder: nn.Module) -> nn.Module:
     """Return what turns ids into the input of the first layer."""
     if isinstance(encoder, PretrainedEncoder):
         return encoder.model.get_submodule("embeddings")
-    return nn.ModuleList([encoder.get_submodule(name) for name in ("words", "positions", "norm")])
+    return nn.ModuleList([encoder.get_submodule(name) for name in ("embeddings", "norm")])
 
 
 def start_from(encoder: nn.Module, weights: Mapping[str, Tensor]) -> None:
