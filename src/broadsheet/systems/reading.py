@@ -14,7 +14,7 @@ from typing import Any
 from broadsheet.core.paths import hash_file
 
 _lock = threading.Lock()
-_watchers: list[tuple[str, set[str]]] = []
+_watchers: list[tuple[tuple[str, str], set[str]]] = []
 _installed = False
 
 
@@ -23,11 +23,11 @@ def note_files(folders: Sequence[Path]) -> Iterator[set[str]]:
     """Collect the paths below some folders that are opened while the block runs.
 
     Files are noticed when Python opens them or names them to another program; writing into the
-    folders is noticed too.
+    folders is noticed too. A file behind a link inside a folder counts as a file of the folder.
     """
     found: set[str] = set()
     _install()
-    watchers = [(os.path.realpath(folder) + os.sep, found) for folder in folders]
+    watchers = [(_roots(folder), found) for folder in folders]
     with _lock:
         _watchers.extend(watchers)
     try:
@@ -40,9 +40,12 @@ def note_files(folders: Sequence[Path]) -> Iterator[set[str]]:
 
 def hash_files(folder: Path, paths: Iterable[str]) -> dict[str, str]:
     """Return path below `folder` -> sha256 of those paths that are files below it."""
-    root = Path(os.path.realpath(folder))
-    below = (Path(path) for path in sorted(paths) if Path(path).is_relative_to(root))
-    return {path.relative_to(root).as_posix(): hash_file(path) for path in below if path.is_file()}
+    found = {}
+    for path in sorted(paths):
+        root = next((root for root in _roots(folder) if path.startswith(root)), None)
+        if root and os.path.isfile(path):
+            found[Path(path).relative_to(root).as_posix()] = hash_file(Path(path))
+    return found
 
 
 def combined_hash(files: Mapping[str, str]) -> str:
@@ -56,6 +59,10 @@ def combined_hash(files: Mapping[str, str]) -> str:
         return ""
     text = "".join(f"{name}\0{digest}\n" for name, digest in sorted(files.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _roots(folder: Path) -> tuple[str, str]:
+    return (os.path.abspath(folder) + os.sep, os.path.realpath(folder) + os.sep)
 
 
 def _install() -> None:
@@ -80,9 +87,11 @@ def _note(path: object) -> None:
     if not isinstance(path, str | bytes | os.PathLike):
         return
     try:
-        name = os.path.realpath(os.fsdecode(path))
+        name, real = os.path.abspath(os.fsdecode(path)), os.path.realpath(os.fsdecode(path))
     except (OSError, ValueError):
         return
-    for folder, found in tuple(_watchers):
-        if name.startswith(folder):
+    for (named, resolved), found in tuple(_watchers):
+        if name.startswith(named):
             found.add(name)
+        elif real.startswith(resolved):
+            found.add(real)
