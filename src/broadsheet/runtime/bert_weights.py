@@ -14,6 +14,7 @@ Array = npt.NDArray[np.generic]
 Field = int | bytes | memoryview
 
 _WORDS = "embeddings.word_embeddings.weight"
+_OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 _SAFE_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I8": "i1"}
 _ONNX_TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2", 11: "<f8"}
 
@@ -48,7 +49,8 @@ def read_bert(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     """Read the weights of a BERT encoder under the names of Hugging Face's `BertModel`.
 
     Integer weights of a quantised graph are turned back into float32. The path of a model around
-    the BERT ("bert.", "model.0.auto_model.") is taken off the names.
+    the BERT ("bert.", "model.0.auto_model.") is taken off the names, and the first release's names
+    of layer norms ("gamma", "beta") become today's.
 
     Raises:
         BadInput: The file holds no BERT encoder.
@@ -66,6 +68,9 @@ def read_bert(path: Path) -> dict[str, npt.NDArray[np.float32]]:
 
 def _without(name: str, outer: str) -> str:
     """Take the outer path off a name; names of nodes may have the graph's own name before it."""
+    for old, new in _OLD_NAMES.items():
+        if name.endswith(f"LayerNorm.{old}"):
+            name = name.removesuffix(old) + new
     before, found, after = name.partition(outer) if outer else ("", "", name)
     return after if found and before in ("", "model.") else name
 

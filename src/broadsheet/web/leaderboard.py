@@ -46,6 +46,7 @@ class RatedEncoder:
     Args:
         bytes: Of one stored vector.
         cpu_ms: CPU milliseconds for an abstract.
+        cpu_ms_range: Least and most of the repeats.
         use: What the application uses it for, "" for nothing.
     """
 
@@ -55,6 +56,7 @@ class RatedEncoder:
     cpu_ms: float
     scores: dict[str, TaskScore]
     dims: int = 0
+    cpu_ms_range: tuple[float, ...] = ()
     use: str = ""
 
 
@@ -117,7 +119,8 @@ def _encoder(item: dict[str, Any]) -> RatedEncoder:
         )
         for task, score in item["scores"].items()
     }
-    return RatedEncoder(**{**item, "scores": scores})
+    spread = tuple(item.get("cpu_ms_range", ()))
+    return RatedEncoder(**{**item, "scores": scores, "cpu_ms_range": spread})
 
 
 def orders(board: Leaderboard) -> tuple[str, ...]:

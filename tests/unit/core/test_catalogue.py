@@ -108,7 +108,7 @@ def test_the_table_counts_verdicts_and_escapes_bars() -> None:
     table = catalogue_table([CARD], {"two_towers": {"laptop": REPORT}}, folder="docs/")
     row = table.splitlines()[-1]
     assert row == (
-        r"| [Two \| Towers](docs/two_towers.md) | retrieval | 1 | 1 | 0 | laptop, 10 min |"
+        r"| [Two \| Towers](docs/two_towers.md) | retrieval | 1 | 1 | 0 | laptop, 15 min |"
     )
     assert catalogue_table([], {}, folder="") == "None yet.\n"
 

@@ -68,6 +68,24 @@ def test_safetensors_come_back(
         np.testing.assert_array_equal(found[name], array)
 
 
+def test_names_of_the_first_release_become_todays(
+    weights: Weights,
+    tmp_path: Path,
+    write_safetensors: Callable[[Path, Weights], None],
+) -> None:
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    stored = {}
+    for name, array in weights.items():
+        ending = next((end for end in old if name.endswith(end)), "")
+        stored["bert." + name.removesuffix(ending) + old.get(ending, "")] = array
+    assert any(name.endswith("gamma") for name in stored)
+    write_safetensors(tmp_path / "bert.safetensors", stored)
+    found = read_bert(tmp_path / "bert.safetensors")
+    assert set(found) == set(weights)
+    for name, array in weights.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
 def test_a_file_without_bert(
     tmp_path: Path, write_safetensors: Callable[[Path, Weights], None]
 ) -> None:

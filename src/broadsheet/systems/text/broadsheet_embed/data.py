@@ -15,6 +15,7 @@ from broadsheet.core.errors import UsageError
 from broadsheet.core.paths import default_home
 from broadsheet.core.seeds import SeedTree
 from broadsheet.data.beir import read_cranfield
+from broadsheet.data.heldout import held_out_texts
 from broadsheet.data.leaks import LeakIndex, remove_leaks
 from broadsheet.data.papers import Paper, read_acl, read_daily, trainable
 from broadsheet.data.records import RetrievalSet, ScoredPair
@@ -193,7 +194,8 @@ def _corpus(recipe: Recipe, tests: Tests, workspace: Workspace) -> Corpus:
     glosses = choose_synsets(
         read_wordnet(wordnet_folder(folder)), settings.glosses, _CORPUS.child("wordnet")
     )
-    held_out = LeakIndex(tests.texts())
+    known = (text for texts in held_out_texts(folder).values() for text in texts)
+    held_out = LeakIndex([*tests.texts(), *known])  # the tests cut abstracts: both forms count
     pairs = {
         "papers": paper_pairs(usable[: settings.papers], settings.window_words, _CORPUS),
         "wordnet": gloss_pairs(glosses),
