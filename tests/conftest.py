@@ -25,7 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The only reasons for which a test may be skipped; any other skip is a failure.
-EXPECTED_SKIPS = ("no Chromium here", "no real data here")
+EXPECTED_SKIPS = ("no Chromium here", "no real data here", "no Ray here")
 
 
 @pytest.hookimpl(hookwrapper=True)

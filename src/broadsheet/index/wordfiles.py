@@ -12,12 +12,16 @@ from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 from broadsheet.core.errors import BadInput, NotFound
 
 #: Changes whenever an index written by older code must be built again.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 STATE_FILE = "state.json"
-#: Fields searched by stems, and all fields that a word is looked up in.
-STEMMED = ("title", "body")
-TEXT = (*STEMMED, "names")
+#: Fields searched by stems: the title again, and title and body as one text.
+STEMMED = ("title", "text")
+#: What a word's score in each field counts: one text makes the words of a query meet; the title
+#: alone adds a little.
+WEIGHTS = {"text": 1.0, "title": 0.2, "names": 1.0}
+#: Fields in which phrases and words that exclude are looked up: they hold all that is searched.
+WHOLE = ("text", "names")
 #: The field of words as printed, for prefixes and completion.
 SPELLING = "spelling"
 

@@ -1,8 +1,9 @@
 """The words index: BM25 over title, body and names on tantivy, with filters inside the search.
 
-A word is looked up stemmed in title and body and as printed in names; the scores add up. On the
-odd Cranfield queries this plain sum beat every boost and every maximum of fields that we tried
-(`benchmarks/search_quality.py`). A second, unstemmed field serves prefixes and completion.
+A word is looked up stemmed in title and body, which are one text, and as printed in names. The
+title counts a little more: a fifth of its own score is added. A sum of title and body as two fields
+ranks Cranfield as well, but puts a title with one word of a question above an abstract with both
+(docs/decisions/words-search.md). An unstemmed field serves prefixes and completion.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -30,7 +31,8 @@ from broadsheet.index.wordfiles import (
     SCHEMA_VERSION,
     SPELLING,
     STATE_FILE,
-    TEXT,
+    WEIGHTS,
+    WHOLE,
     layout_of,
     open_index,
     register_analysers,
@@ -122,27 +124,26 @@ class WordIndex:
         """Rank other documents by the weightiest words of this one.
 
         tantivy's own "more like this" chooses among words of equal weight by chance; here ties go
-        by field and word, so that the same index gives the same answer.
+        by word, so that the same index gives the same answer.
         """
-        words = self._weightiest({"title": document.title, "body": document.body})
+        words = self._weightiest(f"{document.title}\n{document.body}")
         likeness = Query.boolean_query([(Occur.Should, query) for query in words])
         itself = Query.term_query(self._schema, "number", document.number)
         query = self._within([(Occur.Must, likeness), (Occur.MustNot, itself)], predicate)
         return self._hits(query, limit)
 
-    def _weightiest(self, texts: Mapping[str, str]) -> list[Query]:
+    def _weightiest(self, text: str) -> list[Query]:
         """Return queries for the words with the most tf-idf, each boosted by its share of it."""
-        weights: dict[tuple[str, str], float] = {}
-        for field, text in texts.items():
-            for word, count in Counter(self._stem.analyze(text)).items():
-                holding = self._searcher.doc_freq(field, word)
-                if holding >= _FEWEST_HOLDING:
-                    weights[field, word] = count * math.log((self.size + 1) / holding)
-        ordered = sorted(weights, key=lambda place: (-weights[place], place))[:_LIKENESS_WORDS]
+        weights: dict[str, float] = {}
+        for word, count in Counter(self._stem.analyze(text)).items():
+            holding = self._searcher.doc_freq("text", word)
+            if holding >= _FEWEST_HOLDING:
+                weights[word] = count * math.log((self.size + 1) / holding)
+        ordered = sorted(weights, key=lambda word: (-weights[word], word))[:_LIKENESS_WORDS]
         best = max(weights.values(), default=1.0) or 1.0
         return [
-            Query.boost_query(Query.term_query(self._schema, *place), weights[place] / best)
-            for place in ordered
+            Query.boost_query(Query.term_query(self._schema, "text", word), weights[word] / best)
+            for word in ordered
         ]
 
     def explain(
@@ -220,14 +221,17 @@ class WordIndex:
             return []
         folded = self._fold.pre_tokenize(clause.text).tokens
         together = clause.kind == "phrase" or clause.excluded
+        if together:
+            return [
+                (field, clause.text, self._phrase(field, folded if field == "names" else stems))
+                for field in WHOLE
+            ]
         parts = []
-        for field in TEXT:
+        for field, weight in WEIGHTS.items():
             tokens = folded if field == "names" else stems
-            if together:
-                parts.append((field, clause.text, self._phrase(field, tokens)))
-                continue
             for text in dict.fromkeys(token.text for token in tokens):
-                parts.append((field, text, Query.term_query(self._schema, field, text)))
+                query = Query.term_query(self._schema, field, text)
+                parts.append((field, text, Query.boost_query(query, weight)))
         return parts
 
     def _phrase(self, field: str, tokens: Sequence[tantivy.Token]) -> Query:
@@ -346,11 +350,16 @@ class WordWriter:
     def _row(self, document: Document) -> tantivy.Document:
         row = tantivy.Document()
         row.add_integer("number", document.number)
-        for field in TEXT:
-            text = getattr(document, field)
+        for field, text in (
+            ("title", document.title),
+            ("text", document.title),
+            ("text", document.body),
+            ("names", document.names),
+        ):
             if text:
                 row.add_text(field, text)
-                row.add_text(SPELLING, text)
+                if field != "title":
+                    row.add_text(SPELLING, text)
         for name in self._terms:
             for value in document.terms.get(name, ()):
                 row.add_text(f"term_{name}", value)

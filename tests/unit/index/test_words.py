@@ -158,7 +158,7 @@ def test_parts_of_a_score_sum_to_it(index: WordIndex) -> None:
     assert explained[3] == explained[99] == []
     parts = explained[number]
     assert sum(value for _, _, value in parts) == pytest.approx(score, rel=1e-4)
-    assert {field for field, _, _ in parts} == {"title", "spelling"}
+    assert {field for field, _, _ in parts} == {"title", "text", "spelling"}
 
 
 def test_similar_leaves_the_document_out(index: WordIndex) -> None:
