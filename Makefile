@@ -9,6 +9,7 @@ PIP_ARGS ?=
 PAPERS ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+KERNELS := hatch_build.py $(wildcard src/broadsheet/index/compact/native/*.[ch])
 
 .PHONY: demo test check format bench catalogue docs clean help
 
@@ -21,12 +22,12 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "broadsheet: this Python lacks the venv or pip module. Try: apt-get install python3-venv"; exit 2; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.light: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.light: pyproject.toml constraints.txt $(KERNELS) | $(BIN)/python
 	@echo "installing the light core into $(VENV) ..."
 	@$(PIP) $(PIP_ARGS) --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.dev: pyproject.toml constraints.txt $(KERNELS) | $(BIN)/python
 	@echo "installing the light core and the development tools into $(VENV) ..."
 	@$(PIP) $(PIP_ARGS) --editable '.[dev,eval,train,mteb]'
 	@touch $@ $(VENV)/.light

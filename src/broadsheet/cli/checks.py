@@ -39,6 +39,7 @@ def run_checks(home: Path, *, port: int) -> list[Check]:
         ("python", _python),
         ("sqlite", _sqlite),
         ("words engine", _words_engine),
+        ("kernels", _vector_kernels),
         ("home", lambda: _home(home)),
         ("disk", lambda: _disk(home)),
         ("store", lambda: _store(home)),
@@ -70,6 +71,20 @@ def _sqlite() -> Iterator[Check]:
     oldest = ".".join(map(str, _OLDEST_SQLITE))
     hint = "" if good else f"a Python with SQLite {oldest} or newer"
     yield Check("sqlite", "good" if good else "bad", sqlite3.sqlite_version, hint)
+
+
+def _vector_kernels() -> Iterator[Check]:
+    from broadsheet.index.compact import native
+
+    if native.available():
+        yield Check("kernels", "good", f"C, {native.instruction_set()}")
+    else:
+        yield Check(
+            "kernels",
+            "note",
+            "numpy: meaning searches the same, more slowly",
+            "install a C compiler, then install Broadsheet again",
+        )
 
 
 def _words_engine() -> Iterator[Check]:

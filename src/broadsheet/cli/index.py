@@ -1,4 +1,4 @@
-"""`index build` and `index status`: the derived parts, which can be rebuilt at any time."""
+"""`index build`, `status` and `verify`: the derived parts, which can be rebuilt at any time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from broadsheet.cli.options import Home, Json, examples, open_library, verbs
 from broadsheet.cli.output import Table, emit, note
+from broadsheet.core.errors import BadInput
 
 if TYPE_CHECKING:
     from broadsheet.cli.indexes import IndexState
@@ -41,7 +42,7 @@ def build(
     """Bring words, filters and the quick vectors up to date with the papers."""
     from broadsheet.cli.indexes import delete_indexes, index_states
     from broadsheet.core.progress import show_progress
-    from broadsheet.papers.embedding import convert
+    from broadsheet.papers.embedding import convert, follow_all
     from broadsheet.runtime import models
 
     with open_library(home) as library, show_progress() as progress:
@@ -52,6 +53,7 @@ def build(
         library.refresh(progress)
         for encoder in convert(library.store, home, progress=progress):
             note(f"These vectors must be made anew: broadsheet model embed {encoder}")
+        follow_all(home, progress=progress)
         states = index_states(home, library.store)
     _emit_states(states, as_json=as_json)
 
@@ -64,6 +66,27 @@ def status(*, home: Home, as_json: Json = False) -> None:
     with open_library(home) as library:
         states = index_states(home, library.store)
     _emit_states(states, as_json=as_json)
+
+
+@index.command(epilog=examples("broadsheet index verify", "broadsheet index verify --json"))
+def verify(*, home: Home, as_json: Json = False) -> None:
+    """Read every file of the filters and vectors and compare lengths and checksums.
+
+    Damage is named and exits with code 4; all indexes can be rebuilt from the papers.
+    """
+    from broadsheet.cli.indexes import verify_indexes
+
+    with open_library(home):
+        checked = verify_indexes(home)
+    columns = ("index", "state", "megabytes")
+    rows = [[item.name, item.state, item.megabytes] for item in checked]
+    emit(
+        [dict(zip(columns, row, strict=True)) for row in rows],
+        Table(columns, rows),
+        as_json=as_json,
+    )
+    if any(item.state.startswith("broken") for item in checked):
+        raise typer.Exit(BadInput.exit_code)
 
 
 def _emit_states(states: list[IndexState], *, as_json: bool) -> None:

@@ -1,15 +1,19 @@
-"""The state of each index, for `index status` and `doctor`."""
+"""The state of each index, for `index status`, `index verify` and `doctor`."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from broadsheet.core.errors import BroadsheetError, NotFound
 from broadsheet.core.paths import exclusive
 from broadsheet.index.attributes import AttributeStore
+from broadsheet.index.compact.following import COMPACT_FROM, FOLDER, open_beside
+from broadsheet.index.compact.store import CompactIndex
+from broadsheet.index.vectors import VectorStore, stored_form
 from broadsheet.index.words import WordIndex
 from broadsheet.papers import embedding
 from broadsheet.papers.documents import NUMBERS, TERMS
@@ -33,6 +37,44 @@ def index_states(home: Path, store: Store) -> list[IndexState]:
     """Return the state of words, filters and the vectors of every installed encoder."""
     states = [_words(home, store.revision), _filters(home, store.revision)]
     return [*states, *_vectors(home, store)]
+
+
+def verify_indexes(home: Path) -> list[IndexState]:
+    """Read all files of filters and vectors; `state` is "intact", "missing" or "broken: ..."."""
+    checked = [_checked("filters", lambda: _verify_filters(home))]
+    for card in models.installed(home):
+        if card.state not in ("active", "installed") or card.kind == "cross-encoder":
+            continue
+        folder = embedding.vectors_folder(home, card.id)
+        if stored_form(folder):
+            checked.append(_checked(f"vectors {card.id}", partial(_verify_vectors, folder)))
+        if (folder / FOLDER).exists():
+            checked.append(_checked(f"quick index {card.id}", partial(_verify_quick, folder)))
+    return checked
+
+
+def _checked(name: str, check: Callable[[], int]) -> IndexState:
+    try:
+        return IndexState(name=name, state="intact", megabytes=round(check() / 1e6, 2))
+    except BroadsheetError as error:
+        return _without(name, error)
+
+
+def _verify_filters(home: Path) -> int:
+    AttributeStore.load(attributes_folder(home))
+    return _size(attributes_folder(home))
+
+
+def _verify_vectors(folder: Path) -> int:
+    form = stored_form(folder)
+    if form is not None:
+        VectorStore(folder, form[0], version=form[1])
+    return sum(path.stat().st_size for path in folder.glob("*.bin"))
+
+
+def _verify_quick(folder: Path) -> int:
+    form = stored_form(folder)
+    return CompactIndex(folder / FOLDER, form[0]).verify() if form else 0
 
 
 def delete_indexes(home: Path) -> None:
@@ -77,17 +119,34 @@ def _vectors(home: Path, store: Store) -> Iterator[IndexState]:
             continue
         behind = embedding.behind(store, vectors)
         yield _standing(name, vectors.folder, len(vectors), behind)
+        if len(vectors) >= COMPACT_FROM:
+            yield _quick(f"quick index {card.id}", vectors, behind)
+
+
+def _quick(name: str, vectors: VectorStore, behind: int) -> IndexState:
+    """Return the state of the compact index of an encoder's vectors."""
+    try:
+        index = open_beside(vectors)
+    except BroadsheetError as error:
+        return _without(name, error)
+    if index is None:
+        exists = (vectors.folder / FOLDER).exists()
+        return IndexState(name=name, state="behind" if exists else "missing")
+    return _standing(name, index.folder, len(index), behind)
 
 
 def _standing(name: str, folder: Path, papers: int, behind: int) -> IndexState:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return IndexState(
         name=name,
         state="current" if not behind else "behind",
         papers=papers,
         behind=behind,
-        megabytes=round(size / 1e6, 2),
+        megabytes=round(_size(folder) / 1e6, 2),
     )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _without(name: str, error: BroadsheetError) -> IndexState:

@@ -52,6 +52,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Train and measure": {
         "systems": ("systems", "List, run and report papers as trained and measured systems."),
+        "leaderboard": ("leaderboard", "Hand in search runs and compare them."),
     },
     "Keep": {
         "backup": ("home", "Write a copy of the whole library into a new folder."),

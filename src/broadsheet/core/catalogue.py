@@ -107,7 +107,8 @@ def catalogue_table(
         verdicts = [str(counts.get(name, "")) for name in ("held", "not held", "underpowered")]
         cost = f"{report.preset}, {_duration(report.cost.cpu_s)}" if report else _NONE
         rows.append([f"[{_cell(card.title)}]({folder}{card.slug}.md)", card.wing, *verdicts, cost])
-    return _table(["paper", "wing", "claims held", "not held", "underpowered", "report, CPU time"], rows)
+    verdict_heads = ["claims held", "not held", "underpowered"]
+    return _table(["paper", "wing", *verdict_heads, "report, CPU time"], rows)
 
 
 def replace_between(text: str, name: str, new: str) -> str:

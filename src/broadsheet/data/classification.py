@@ -61,7 +61,7 @@ def read_classification(folder: Path, task: str, split: Split = "all") -> tuple[
     A line with a class and no text is passed over: CR has four and MPQA three.
 
     Args:
-        folder: The folder of the files, or one that holds it as `sent-conv` or `data`.
+        folder: The folder of the files, or one that holds it as `sent-conv`, `data` or `lama`.
         task: mr, cr, mpqa, subj, trec or sst2.
         split: train, dev, test; or all, which is every file of the task.
 
@@ -79,7 +79,7 @@ def read_classification(folder: Path, task: str, split: Split = "all") -> tuple[
     names = known.files.values() if split == "all" else [known.files[split]]
     texts: list[LabelledText] = []
     for name in names:
-        path = find(folder, f"sent-conv/{name}", name, f"data/{name}")
+        path = find(folder, f"sent-conv/{name}", name, f"data/{name}", f"lama/{name}")
         texts += _read(path, known, f"{task}-{name}")
     return tuple(texts)
 

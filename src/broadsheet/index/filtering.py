@@ -5,7 +5,7 @@ from __future__ import annotations
 import tantivy
 from tantivy import FieldType, Occur, Query
 
-from broadsheet.index.predicates import AllOf, AnyOf, Between, Contains, Not, Predicate
+from broadsheet.index.predicates import AllOf, AnyOf, Between, Contains, In, Not, Predicate
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
@@ -19,6 +19,9 @@ def to_filter(schema: tantivy.Schema, predicate: Predicate) -> Query:
     match predicate:
         case Contains(name, value):
             return Query.term_query(schema, f"term_{name}", value)
+        case In(name, values):
+            field = f"term_{name}"
+            return Query.term_set_query(schema, field, list(values))
         case Between(name, low, high):
             if low > high or low > _HIGHEST or high < _LOWEST:
                 return Query.empty_query()

@@ -2,7 +2,12 @@
 
 A predicate speaks of two kinds of attributes of a document: *terms* (a set of normalised strings,
 e.g. `cat` = {"cs.cl", "cs"}) and *numbers* (one integer, e.g. `day` = a proleptic ordinal).
-A document without the attribute matches no `Contains` and no `Between` on it.
+
+Missing values: logic has two values, true and false, never "unknown". A document without an
+attribute (or with an empty set of terms) satisfies no `Contains`, `In` or `Between` on it, and
+therefore satisfies the `Not` of each: "not by Turing" includes what has no author, and "not after
+2020" includes what has no year. Ask for `AllOf((Not(x), Between(name, lowest, highest)))` to leave
+the latter out. An attribute that no document has behaves in the same way.
 """
 
 from __future__ import annotations
@@ -17,6 +22,14 @@ class Contains:
 
     name: str
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The document's terms under `name` include at least one of `values`; without any, none do."""
+
+    name: str
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,7 @@ class Not:
     part: Predicate
 
 
-Predicate = Contains | Between | AllOf | AnyOf | Not
+Predicate = Contains | In | Between | AllOf | AnyOf | Not
 
 #: Holds for every document.
 EVERYTHING = AllOf(())
@@ -89,6 +102,9 @@ def matches(predicate: Predicate, document: Document) -> bool:
     match predicate:
         case Contains(name, value):
             return value in document.terms.get(name, ())
+        case In(name, values):
+            held = document.terms.get(name, ())
+            return any(value in held for value in values)
         case Between(name, low, high):
             number = document.numbers.get(name)
             return number is not None and low <= number <= high

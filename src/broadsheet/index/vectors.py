@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ import numpy.typing as npt
 
 from broadsheet.core.errors import BadInput, SourceError
 from broadsheet.core.paths import exclusive, write_atomically
+from broadsheet.index.appending import append_at
 
 Vectors = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -120,6 +120,16 @@ class VectorStore:
         return self._meta.seen
 
     @property
+    def state(self) -> tuple[str, int, int]:
+        """Return version, generation and length of the log: what `touched_since` counts from."""
+        return self._meta.version, self._meta.generation, self._meta.entries
+
+    def touched_since(self, entries: int) -> Numbers:
+        """Return the numbers that the log names behind its first `entries`, ascending."""
+        touched: Numbers = np.unique(self._entries["number"][entries:])
+        return touched
+
+    @property
     def numbers(self) -> Numbers:
         """Return the numbers of the documents that have a vector, ascending."""
         return self._numbers
@@ -149,6 +159,14 @@ class VectorStore:
         if position == len(self._numbers) or self._numbers[position] != number:
             return None
         return np.array(self._matrix[self._rows[position]])
+
+    def vectors_of(self, numbers: Numbers) -> Vectors:
+        """Return the vectors of documents that all have one.
+
+        Shape:
+            [len(numbers), dim].
+        """
+        return self._matrix[self._rows[np.searchsorted(self._numbers, numbers)]]
 
     # -- search ---------------------------------------------------------------------------
 
@@ -271,8 +289,10 @@ class VectorStore:
             meta, rows=meta.rows + len(vectors), entries=meta.entries + len(entries), seen=seen
         )
         try:
-            _append(self._path(meta, "vectors"), meta.rows * meta.dim * 4, vectors)
-            _append(self._path(meta, "entries"), meta.entries * _ENTRY.itemsize, entries)
+            rows = np.ascontiguousarray(vectors).tobytes()
+            append_at(self._path(meta, "vectors"), meta.rows * meta.dim * 4, rows)
+            entry = meta.entries * _ENTRY.itemsize
+            append_at(self._path(meta, "entries"), entry, entries.tobytes())
             write_atomically(self.folder / "meta.json", json.dumps(asdict(after)).encode())
         except OSError as error:
             raise SourceError(
@@ -359,16 +379,6 @@ def stored_form(folder: Path) -> tuple[int, str] | None:
     except (OSError, ValueError, TypeError):
         return None
     return meta.dim, meta.version
-
-
-def _append(path: Path, offset: int, array: npt.NDArray[np.generic]) -> None:
-    """Write `array` at `offset`, over whatever a crash left behind it."""
-    with path.open("r+b" if path.exists() else "w+b") as handle:
-        handle.truncate(offset)
-        handle.seek(offset)
-        handle.write(np.ascontiguousarray(array).tobytes())
-        handle.flush()
-        os.fsync(handle.fileno())
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -124,26 +124,28 @@ class WordIndex:
         """Rank other documents by the weightiest words of this one.
 
         tantivy's own "more like this" chooses among words of equal weight by chance; here ties go
-        by word, so that the same index gives the same answer.
+        by field and word, so that the same index gives the same answer.
         """
-        words = self._weightiest(f"{document.title}\n{document.body}")
+        both = f"{document.title}\n{document.body}"
+        words = self._weightiest({"title": document.title, "text": both})
         likeness = Query.boolean_query([(Occur.Should, query) for query in words])
         itself = Query.term_query(self._schema, "number", document.number)
         query = self._within([(Occur.Must, likeness), (Occur.MustNot, itself)], predicate)
         return self._hits(query, limit)
 
-    def _weightiest(self, text: str) -> list[Query]:
+    def _weightiest(self, texts: Mapping[str, str]) -> list[Query]:
         """Return queries for the words with the most tf-idf, each boosted by its share of it."""
-        weights: dict[str, float] = {}
-        for word, count in Counter(self._stem.analyze(text)).items():
-            holding = self._searcher.doc_freq("text", word)
-            if holding >= _FEWEST_HOLDING:
-                weights[word] = count * math.log((self.size + 1) / holding)
-        ordered = sorted(weights, key=lambda word: (-weights[word], word))[:_LIKENESS_WORDS]
+        weights: dict[tuple[str, str], float] = {}
+        for field, text in texts.items():
+            for word, count in Counter(self._stem.analyze(text)).items():
+                holding = self._searcher.doc_freq(field, word)
+                if holding >= _FEWEST_HOLDING:
+                    weights[field, word] = count * math.log((self.size + 1) / holding)
+        ordered = sorted(weights, key=lambda place: (-weights[place], place))[:_LIKENESS_WORDS]
         best = max(weights.values(), default=1.0) or 1.0
         return [
-            Query.boost_query(Query.term_query(self._schema, "text", word), weights[word] / best)
-            for word in ordered
+            Query.boost_query(Query.term_query(self._schema, *place), weights[place] / best)
+            for place in ordered
         ]
 
     def explain(

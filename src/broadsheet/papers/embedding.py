@@ -2,6 +2,7 @@
 
 A fill can be killed at any moment: the next one goes on after the last committed chunk. Texts are
 known by their hash, so a paper whose title and abstract did not change is never encoded again.
+The compact index beside the vectors, which searches large libraries, follows each chunk.
 Where an encoder can make its vectors out of those of an earlier version (a mean taken out, a tail
 cut off), the stored ones are used; a fill killed in the middle of that encodes the rest.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from broadsheet.core.progress import Progress, Silent
+from broadsheet.index.compact.following import follow, mark_of, moved, wanted_early
 from broadsheet.index.vectors import HASH_BYTES, VectorStore, stored_form
 from broadsheet.papers.model import Work
 from broadsheet.papers.store import Change, Store
@@ -119,9 +121,20 @@ def fill(
             before = vectors.seen
             total = _sum(total, _apply(changes, vectors, encoder, earlier))
             advance(vectors.seen - before)
-        if finished and vectors.wasted() > 0.5:
-            vectors.compact()
+            if wanted_early(vectors):
+                follow(vectors, progress=progress)
+        if finished:
+            _tidy(vectors, progress)
     return replace(total, finished=finished, took_s=time.monotonic() - begun)
+
+
+def _tidy(vectors: VectorStore, progress: Progress | None) -> None:
+    """Bring the quick index up to date, and write vectors anew that are mostly unused."""
+    follow(vectors, progress=progress)
+    if vectors.wasted() > 0.5:
+        before = mark_of(vectors)
+        vectors.compact()
+        moved(vectors, before)
 
 
 def convert(store: Store, home: Path, *, progress: Progress | None = None) -> list[str]:
@@ -143,6 +156,18 @@ def convert(store: Store, home: Path, *, progress: Progress | None = None) -> li
         else:
             anew.append(card.id)
     return anew
+
+
+def follow_all(home: Path, *, progress: Progress | None = None) -> None:
+    """Bring the compact index of every encoder's stored vectors in step with them.
+
+    Raises:
+        SourceError: Another process is writing to one, or the disk is full.
+    """
+    for card in models.installed(home):
+        folder = vectors_folder(home, card.id)
+        if card.state in ("active", "installed") and (form := stored_form(folder)):
+            follow(VectorStore(folder, form[0], version=form[1]), progress=progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The encoders side by side, read from the benchmark's report results/bench/encoders.json."""
+"""The encoders side by side, read from the benchmark's report results/bench/encoders.json.
+
+The search runs beside them come from `papers.leaderboard`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 from broadsheet.core.errors import BadInput, NotFound, UsageError
 from broadsheet.core.report import Figure, results_folder
+from broadsheet.papers.leaderboard.standings import RunBoard
 
 #: What makes the report.
 COMMAND = "python benchmarks/encoders.py"
@@ -62,13 +66,14 @@ class RatedEncoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
-    """Encoders by tasks."""
+    """Encoders by tasks, and search runs by tasks."""
 
     tasks: tuple[Task, ...]
     encoders: tuple[RatedEncoder, ...]
     groups: str = ""
     command: str = ""
     means: dict[str, float] = field(default_factory=dict)
+    runs: RunBoard = field(default_factory=RunBoard)
 
     def best(self, task: str) -> float:
         """Return the best score on a task."""

@@ -109,10 +109,12 @@ def test_line_of_100_megabytes(stocked: Run, tmp_path: Path) -> None:
         for _ in range(100):
             handle.write(b"x" * 1_000_000)
         handle.write(b'"}\n' + _lines(20, 2))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     _assert_one_line(stocked("ingest", path), 5, "line 3")
     assert _kept(stocked) == 7
-    # The largest process so far, this run among them.
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1_000_000
+    # The largest process so far: this run, or one of another test before it.
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert largest < 1_000_000 or largest == before
 
 
 def test_xml_bomb(stocked: Run, tmp_path: Path) -> None:

@@ -18,6 +18,15 @@ def test_lines_without_text_are_passed_over(golden: Path) -> None:
     ]
 
 
+def test_the_folder_may_have_another_name_or_be_a_link(golden: Path, tmp_path: Path) -> None:
+    known = read_classification(golden / "data" / "sent-conv", "cr")
+    for name in ("sent-conv", "lama", "data"):
+        folder = tmp_path / f"holds-{name}"
+        folder.mkdir()
+        (folder / name).symlink_to(golden / "data" / "sent-conv")
+        assert read_classification(folder, "cr") == known
+
+
 def test_each_line_has_its_own_encoding(golden: Path) -> None:
     first, second = read_classification(golden / "data" / "sent-conv", "mr")
     assert first.text == "a naïve but lovely café scene ."

@@ -16,6 +16,7 @@ from broadsheet.index.predicates import (
     Between,
     Contains,
     Document,
+    In,
     Not,
     Predicate,
     matches,
@@ -38,6 +39,7 @@ documents = st.builds(
 predicates: st.SearchStrategy[Predicate] = st.recursive(
     st.one_of(
         st.builds(Contains, st.sampled_from(TERMS), values),
+        st.builds(In, st.sampled_from(TERMS), st.lists(values, max_size=3).map(tuple)),
         st.builds(Between, st.sampled_from(NUMBERS), bounds, bounds),
     ),
     lambda inner: st.one_of(

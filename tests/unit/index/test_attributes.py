@@ -104,6 +104,23 @@ def test_a_cut_file_is_named(store: AttributeStore, tmp_path: Path, keep: int) -
         AttributeStore.load(tmp_path)
 
 
+def test_a_wrong_byte_is_named_or_changes_nothing(store: AttributeStore, tmp_path: Path) -> None:
+    store.save(tmp_path)
+    path = tmp_path / "attributes.npz"
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        wrong = bytearray(whole)
+        wrong[place] ^= 1 << (place % 8)
+        path.write_bytes(wrong)
+        try:
+            loaded = AttributeStore.load(tmp_path)
+        except BadInput:
+            continue
+        assert (loaded.revision, numbers(loaded), loaded.capacity) == (3, [2, 5, 6], 7)
+        assert numbers(loaded, Contains("cat", "cs")) == [2, 5]
+        assert numbers(loaded, Between("year", 2021, 2021)) == [5]
+
+
 documents = st.lists(
     st.builds(
         lambda number, values: Document(number=number, title="A", terms={"cat": values}),

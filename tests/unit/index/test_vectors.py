@@ -153,12 +153,12 @@ def test_a_crash_at_any_write_leaves_the_committed_state(
     vectors = unit(10)
     filled(tmp_path, [1, 2, 3], vectors[:3])
     writes = 0
-    real_append, real_write = module._append, module.write_atomically
+    real_append, real_write = module.append_at, module.write_atomically
 
     class Died(BaseException):
         pass
 
-    def dying_append(path: Path, offset: int, array: npt.NDArray[np.generic]) -> None:
+    def dying_append(path: Path, offset: int, array: bytes) -> None:
         nonlocal writes
         if writes == after:
             real_append(path, offset, array[: len(array) // 2])
@@ -169,11 +169,11 @@ def test_a_crash_at_any_write_leaves_the_committed_state(
     def dying_write(path: Path, data: bytes) -> None:
         raise Died
 
-    monkeypatch.setattr(module, "_append", dying_append)
+    monkeypatch.setattr(module, "append_at", dying_append)
     monkeypatch.setattr(module, "write_atomically", dying_write)
     with VectorStore(tmp_path, DIM, writable=True) as store, pytest.raises(Died):
         store.add([3, 4], [name(30), name(4)], vectors[3:5], seen=8)
-    monkeypatch.setattr(module, "_append", real_append)
+    monkeypatch.setattr(module, "append_at", real_append)
     monkeypatch.setattr(module, "write_atomically", real_write)
     store = VectorStore(tmp_path, DIM)
     assert (store.numbers.tolist(), store.seen) == ([1, 2, 3], 0)
@@ -189,13 +189,13 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(
 ) -> None:
     vectors = unit(3)
 
-    def full(path: Path, offset: int, array: npt.NDArray[np.generic]) -> None:
+    def full(path: Path, offset: int, array: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     with VectorStore(tmp_path, DIM, writable=True) as store:
         store.add([1], [name(1)], vectors[:1])
         with monkeypatch.context() as patch:
-            patch.setattr(module, "_append", full)
+            patch.setattr(module, "append_at", full)
             with pytest.raises(SourceError, match=r"No space left on device.*stay.*free some"):
                 store.add([2], [name(2)], vectors[1:2])
         assert store.vectors_for([name(2)]) == [-1]

@@ -3,6 +3,9 @@
 The preferred encoder ranks the papers it has vectors of; the next one ranks only the rest. Their
 cosines can't be compared, so the lists are merged by rank: the n-th of a list that covers a share
 s of the candidates is expected at place n / s of the whole.
+
+Vectors are searched by their compact index where there is one that has seen all of them, and else
+exactly: in a small library, and for the moment between a writer's two commits.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,9 @@ import numpy.typing as npt
 
 from broadsheet.core.errors import BadInput, NotFound
 from broadsheet.index.attributes import Mask
+from broadsheet.index.compact.following import FOLDER, open_beside
+from broadsheet.index.compact.snapshot import Answer
+from broadsheet.index.compact.store import CompactIndex
 from broadsheet.index.vectors import VectorStore
 from broadsheet.papers.embedding import open_vectors, vectors_folder
 from broadsheet.papers.search.opened import Stamp, stamp
@@ -44,13 +50,49 @@ class Near:
     quick: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dense:
+    """A dense list, and for each encoder that took part the answer of its vectors."""
+
+    near: list[Near]
+    answers: tuple[tuple[str, Answer], ...] = ()
+
+    def how(self) -> list[str]:
+        """Return sentences on how the vectors were searched."""
+        return [
+            f"Vectors of {encoder}, {line}."
+            for encoder, answer in self.answers
+            for line in answer.explain().splitlines()
+        ]
+
+
 @dataclass(slots=True)
 class _Space:
-    """An encoder and the vectors it made."""
+    """An encoder and the vectors it made, with their compact index where it can be used."""
 
     encoder: Encoder
     vectors: VectorStore
-    stamps: tuple[Stamp, Stamp, Stamp]
+    index: CompactIndex | None
+    stamps: tuple[Stamp, Stamp, Stamp, Stamp]
+
+    def search(self, query: Vector, limit: int, allowed: Mask) -> Answer:
+        """Return the allowed papers whose vectors are nearest to one."""
+        if self.index is not None:
+            return self.index.search(query, limit, allowed)
+        hits = self.vectors.search(query, limit, allowed)
+        return Answer(hits=hits, recent=self.covered(allowed))
+
+    def similar(self, number: int, limit: int, allowed: Mask) -> Answer:
+        """Return the allowed papers nearest to a paper, itself left out."""
+        if self.index is not None:
+            return self.index.similar(number, limit, allowed)
+        hits = self.vectors.similar(number, limit, allowed)
+        return Answer(hits=hits, recent=self.covered(allowed))
+
+    def covered(self, allowed: Mask) -> int:
+        """Return how many of the allowed papers have a vector."""
+        numbers = self.vectors.numbers
+        return int(np.count_nonzero(allowed[numbers[numbers < len(allowed)]]))
 
 
 class Meaning:
@@ -95,56 +137,59 @@ class Meaning:
                 break
         return int((covered & allowed).sum())
 
-    def nearest(self, text: str, allowed: Mask, limit: int) -> list[Near]:
+    def nearest(self, text: str, allowed: Mask, limit: int) -> Dense:
         """Return the allowed papers whose text is nearest to a query, best first."""
 
-        def search(space: _Space, within: Mask) -> list[tuple[int, float]]:
-            return space.vectors.search(self._encoded(space.encoder, text), limit, within)
+        def search(space: _Space, within: Mask) -> Answer:
+            return space.search(self._encoded(space.encoder, text), limit, within)
 
         return self._merged(search, allowed, limit)
 
-    def begin_nearest(self, text: str, allowed: Mask, limit: int) -> Future[list[Near]]:
+    def begin_nearest(self, text: str, allowed: Mask, limit: int) -> Future[Dense]:
         """Begin `nearest` beside the caller: encoding a query and ranking by words both leave
         the interpreter's lock alone, so on two cores the longer of them is what a reader waits for.
         """
         return self._beside.submit(self.nearest, text, allowed, limit)
 
-    def neighbours(self, number: int, allowed: Mask, limit: int) -> list[Near]:
+    def neighbours(self, number: int, allowed: Mask, limit: int) -> Dense:
         """Return the allowed papers nearest to a paper, which is left out; empty without vector."""
 
-        def search(space: _Space, within: Mask) -> list[tuple[int, float]]:
-            return space.vectors.similar(number, limit, within)
+        def search(space: _Space, within: Mask) -> Answer:
+            return space.similar(number, limit, within)
 
         return self._merged(search, allowed, limit)
 
     def _merged(
         self,
-        search: Callable[[_Space, Mask], Sequence[tuple[int, float]]],
+        search: Callable[[_Space, Mask], Answer],
         allowed: Mask,
         limit: int,
-    ) -> list[Near]:
+    ) -> Dense:
         left = allowed.copy()
         candidates = int(allowed.sum())
         placed: list[tuple[float, int, int, float]] = []
         encoders: list[Encoder] = []
+        answers: list[tuple[str, Answer]] = []
         for space in self._open():
             numbers = space.vectors.numbers
             numbers = numbers[numbers < len(left)]
             share = int(left[numbers].sum()) / max(candidates, 1)
-            found = search(space, left) if share else []
-            if not found:
+            answer = search(space, left) if share else Answer(hits=[])
+            if not answer.hits:
                 continue  # nothing left to rank, or no vector of the paper to be similar to
-            for rank, (number, cosine) in enumerate(found, 1):
+            answers.append((space.encoder.id, answer))
+            for rank, (number, cosine) in enumerate(answer.hits, 1):
                 placed.append((rank / share, len(encoders), number, cosine))
             encoders.append(space.encoder)
             left[numbers] = False
             if not left.any():
                 break
         placed.sort(key=lambda item: item[:2])
-        return [
+        near = [
             Near(number, rank, cosine, encoders[preference].id, encoders[preference].quick)
             for rank, (_, preference, number, cosine) in enumerate(placed[:limit], 1)
         ]
+        return Dense(near=near, answers=tuple(answers))
 
     def _encoded(self, encoder: Encoder, text: str) -> Vector:
         key = (encoder.version, text)
@@ -179,10 +224,11 @@ class Meaning:
         artefact = stamp(models.models_folder(self._home) / name / "artefact.json")
         settings = stamp(self._home / "settings.json")
         written = stamp(vectors_folder(self._home, name) / "meta.json")
+        indexed = stamp(vectors_folder(self._home, name) / FOLDER / "meta.json")
         if artefact is None or written is None:
             return None
         known = self._spaces.get(name)
-        if known is not None and known.stamps == (artefact, settings, written):
+        if known is not None and known.stamps == (artefact, settings, written, indexed):
             return known
         try:
             if known is not None and known.stamps[:2] == (artefact, settings):
@@ -195,6 +241,18 @@ class Meaning:
             self._problems[name] = f"{name} is left out: {error}"
             return None
         self._problems.pop(name, None)
+        index = self._beside_vectors(name, vectors)
         # Searching threads keep the vectors they hold: those are never changed in place.
-        self._spaces[name] = _Space(encoder, vectors, (artefact, settings, written))
+        self._spaces[name] = _Space(encoder, vectors, index, (artefact, settings, written, indexed))
         return self._spaces[name]
+
+    def _beside_vectors(self, name: str, vectors: VectorStore) -> CompactIndex | None:
+        """Open the compact index; without it the vectors are searched exactly."""
+        try:
+            return open_beside(vectors)
+        except BadInput:
+            self._problems[name] = (
+                f"The quick index of {name} is damaged or of another version, so its vectors are"
+                " searched one by one: broadsheet index build."
+            )
+            return None

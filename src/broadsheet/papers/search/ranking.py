@@ -18,7 +18,7 @@ from broadsheet.index.predicates import Predicate
 from broadsheet.papers.documents import to_document
 from broadsheet.papers.model import Work
 from broadsheet.papers.results import ScorePart
-from broadsheet.papers.search.meaning import Meaning, Near
+from broadsheet.papers.search.meaning import Dense, Meaning, Near
 from broadsheet.papers.search.opened import Indexes
 
 #: How far a ranked list can be paged.
@@ -58,13 +58,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """Ranked papers as `(number, score)`, best first, which papers match, and how it was done."""
+    """Ranked papers as `(number, score)`, best first, which papers match, and how it was done.
+
+    `searched` holds the searches by vectors.
+    """
 
     order: list[tuple[int, float]]
     matching: Mask
     mode: str
     lists: Sequence[_List] = ()
     rankings: Sequence[Ranking] = ()
+    searched: Sequence[Dense] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,8 @@ class _List:
 
 def rank(question: Question, indexes: Indexes, meaning: Meaning, mode: str) -> Ranked:
     """Rank the papers for a question by words, by meaning ("dense") or both ("hybrid")."""
-    lists = []
+    lists: list[_List] = []
+    searched: list[Dense] = []
     matching = np.zeros_like(question.allowed)
     dense = mode != "words" and meaning.available
     by_words = question.has_words and (mode != "dense" or not dense)
@@ -94,22 +99,31 @@ def rank(question: Question, indexes: Indexes, meaning: Meaning, mode: str) -> R
         matching = indexes.attributes.mask_of(found) & question.allowed
         lists.append(_by_words(question, indexes))
     if near is not None:
-        lists.append(_dense("meaning", near.result(), QUICK_WEIGHT))
+        searched.append(near.result())
+        lists.append(_dense("meaning", searched[-1].near, QUICK_WEIGHT))
     if dense:
         for number, work in question.similar.items():
             neighbours = meaning.neighbours(number, question.allowed, depth)
-            if neighbours:
-                lists.append(_dense(f"like {work.id}", neighbours, MEANING_WEIGHT))
+            searched.append(neighbours)
+            if neighbours.near:
+                lists.append(_dense(f"like {work.id}", neighbours.near, MEANING_WEIGHT))
     lists += _like_by_words(question, indexes, {one.name for one in lists})
     for one in lists:
         matching[one.numbers] = True
     used = "hybrid" if by_words and dense else "dense" if dense else "words"
     if len(lists) == 1:
         order = list(zip(lists[0].numbers, lists[0].scores, strict=True))
-        return Ranked(order=order, matching=matching, mode=used, lists=lists)
+        return Ranked(order=order, matching=matching, mode=used, lists=lists, searched=searched)
     rankings = [Ranking(numbers=one.numbers, weight=one.weight) for one in lists]
     order = fuse(rankings)
-    return Ranked(order=order, matching=matching, mode=used, lists=lists, rankings=rankings)
+    return Ranked(
+        order=order,
+        matching=matching,
+        mode=used,
+        lists=lists,
+        rankings=rankings,
+        searched=searched,
+    )
 
 
 def by_date(indexes: Indexes, matching: Mask) -> list[tuple[int, float]]:

@@ -91,7 +91,7 @@ class Searcher:
             sort: "best", or "new": papers that hold the words, by date.
             limit: How many papers, at most 1,000.
             offset: How many to pass over; a ranked list ends at 1,000.
-            explain: Fill the parts of each score.
+            explain: Fill the parts of each score, and note how vectors were searched.
             rerank: Read the best ten again with the installed cross-encoder (about half a second).
 
         Raises:
@@ -150,6 +150,7 @@ class Searcher:
         shown = order[page.offset : page.offset + page.limit]
         parts: dict[int, tuple[ScorePart, ...]] = {}
         if explaining:
+            notes += [sentence for dense in ranked.searched for sentence in dense.how()]
             before = [(n, s - lifts[n].value if n in lifts else s) for n, s in shown]
             parts = explain(ranked, question, indexes, before)
             parts |= {n: (*parts[n], lifts[n]) for n, _ in shown if n in lifts}

@@ -135,7 +135,10 @@ def test_a_second_encoder_ranks_only_what_the_first_has_not(
     assert by.pop("A comet") == "aaa"
     assert set(by.values()) == {"tiny"}
     assert len(by) == 5
-    assert page.notes == ()
+    assert page.notes == (
+        "Vectors of tiny, exact: 5 allowed rows outside of segments scored in full.",
+        "Vectors of aaa, exact: 1 allowed rows outside of segments scored in full.",
+    )
     scores = [hit.score for hit in page.hits]
     assert scores == sorted(scores, reverse=True)
 

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from broadsheet.data.debian_pairs import telling
 from broadsheet.data.files import find, json_lines
 from broadsheet.data.records import ScoredPair
 from broadsheet.data.sick import read_sick
+from broadsheet.data.sts import read_stsb
 from broadsheet.systems.contract import Workspace
 from broadsheet.systems.text.distilled_sentence_embedding.ragged import Ragged
 from broadsheet.systems.text.distilled_sentence_embedding.recipe import Recipe
@@ -29,8 +31,9 @@ from broadsheet.systems.text.distilled_sentence_embedding.tasks import Task, Tas
 from broadsheet.systems.text.distilled_sentence_embedding.world import grammar_tokenizer, make_pairs
 
 ENTAILMENT = ("CONTRADICTION", "ENTAILMENT", "NEUTRAL")
-#: The middle of SICK's scale, so that logits start near their targets.
+#: The middle of a scale (SICK's is 1 to 5, STS's 0 to 5), so that logits start near their targets.
 CENTRE = 3.0
+_CENTRES = {"stsb": 2.5}
 #: Which pairs of synopses are drawn: the same for all seeds and arms.
 _EXTRA = SeedTree(20261123)
 
@@ -41,6 +44,7 @@ TASKS = {
             Task(name="entailment", kind="classes", classes=3),
         )
     ),
+    "stsb": Tasks((Task(name="relatedness", kind="regression", symmetric=True),)),
     "grammar": Tasks((Task(name="swap", kind="binary"),)),
     "mnli": Tasks((Task(name="entailment", kind="classes", classes=3),)),
 }
@@ -123,8 +127,10 @@ def read_pairs(recipe: Recipe, seeds: SeedTree, workspace: Workspace) -> PairDat
         return _assemble(
             recipe, tokenizer, read_mnli(folder, "train"), read_mnli(folder, matched), ()
         )
-    train = read_sick(folder, "train")
-    test = read_sick(folder, "dev" if recipe.dev else "test")
+    part: Literal["dev", "test"] = "dev" if recipe.dev else "test"
+    if recipe.world == "stsb":
+        return _assemble(recipe, tokenizer, read_stsb(folder, "train"), read_stsb(folder, part), ())
+    train, test = read_sick(folder, "train"), read_sick(folder, part)
     return _assemble(recipe, tokenizer, train, test, synopsis_pairs(folder, recipe.unlabelled))
 
 
@@ -196,7 +202,7 @@ def _assemble(
             tuple(pair.id for pair in part),
             np.array([place[pair.a] for pair in part], np.int64),
             np.array([place[pair.b] for pair in part], np.int64),
-            np.array([_gold(pair, tasks) for pair in part], np.float32).reshape(
+            np.array([_gold(pair, recipe.world) for pair in part], np.float32).reshape(
                 len(part), len(tasks.tasks)
             ),
         )
@@ -213,13 +219,13 @@ def _assemble(
     )
 
 
-def _gold(pair: ScoredPair, tasks: Tasks) -> list[float]:
+def _gold(pair: ScoredPair, world: str) -> list[float]:
     kinds = {
-        "regression": lambda: pair.score - CENTRE,
+        "regression": lambda: pair.score - _CENTRES.get(world, CENTRE),
         "classes": lambda: float(ENTAILMENT.index(pair.label or "")),
         "binary": lambda: float(pair.label == "1"),
     }
-    return [kinds[task.kind]() for task in tasks.tasks]
+    return [kinds[task.kind]() for task in TASKS[world].tasks]
 
 
 def _inputs(workspace: Workspace) -> Path:

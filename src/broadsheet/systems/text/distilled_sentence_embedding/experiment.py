@@ -54,7 +54,7 @@ def presets() -> Mapping[str, Preset]:
 
 def build(recipe: Recipe, seeds: SeedTree) -> State:
     """Return the arm's models with fresh weights."""
-    tasks = TASKS[recipe.world]
+    tasks, seeds = TASKS[recipe.world], _own(recipe, seeds)
     if recipe.role == "timing":
         student = make_student(recipe, tasks, seeds)
         return State(
@@ -66,14 +66,14 @@ def build(recipe: Recipe, seeds: SeedTree) -> State:
 
 def data(recipe: Recipe, seeds: SeedTree, workspace: Workspace) -> PairData:
     """Return the pairs of the arm's world."""
-    return read_pairs(recipe, seeds, workspace)
+    return read_pairs(recipe, _own(recipe, seeds), workspace)
 
 
 def fit(
     state: State, data: PairData, recipe: Recipe, seeds: SeedTree, workspace: Workspace
 ) -> None:
     """Train the teacher of this seed if it isn't there yet, then the arm's student on it."""
-    module = state.module
+    module, seeds = state.module, _own(recipe, seeds)
     if isinstance(module, Student):
         start_encoder(module.encoder, recipe.encoder, workspace)
         if recipe.alpha:
@@ -113,3 +113,8 @@ def steps(recipe: Recipe) -> int:
 def paper_parameters() -> int:
     """Return the size of the paper's teacher: BERT-large with its pooler, and three classes."""
     return 335_141_888 + 3 * 1024 + 3
+
+
+def _own(recipe: Recipe, seeds: SeedTree) -> SeedTree:
+    """Return the seeds of an arm, which a second look shifts to fresh ones."""
+    return SeedTree(seeds.root + recipe.seed_shift, seeds.path)

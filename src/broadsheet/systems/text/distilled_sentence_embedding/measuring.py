@@ -38,12 +38,22 @@ Floats = NDArray[np.float32]
 def measure_student(
     student: Student, data: PairData, recipe: Recipe, workspace: Workspace
 ) -> Sequence[Observation]:
-    """Return a student's scores on the test pairs; of the main arms also storage and transfer."""
+    """Return a student's scores on the test pairs; of the main arms also storage and probes."""
     vectors_NP = vectors_of(student, data, recipe, workspace).all()
     logits_NC = score_pairs(student, vectors_NP, data.test)
     found = pair_scores(data, logits_NC, recipe.world)
-    if not recipe.transfer:
-        return found
+    if recipe.storage:
+        found += _storage(student, vectors_NP, data, recipe)
+    if recipe.probes:
+        found += measure_transfer(student, vectors_NP, data, recipe, workspace)
+    return found
+
+
+def _storage(
+    student: Student, vectors_NP: Floats, data: PairData, recipe: Recipe
+) -> list[Observation]:
+    """Return the scores of smaller copies of the vectors, and what a shortlist keeps."""
+    found: list[Observation] = []
     small = {
         "int8": (int8_copy(vectors_NP), vectors_NP.shape[1] + 4),
         "pca256 int8": (int8_copy(top_components(vectors_NP, 256)), 256 + 4),
@@ -54,7 +64,7 @@ def measure_student(
         found.append(_number(f"{recipe.world} {name}", "bytes per sentence", "bytes", size))
     found.append(_number(recipe.world, "bytes per sentence", "bytes", 4 * vectors_NP.shape[1]))
     found.append(shortlist_recall(student.head, vectors_NP, data, recipe.world))
-    return [*found, *measure_transfer(student, data, recipe, workspace)]
+    return found
 
 
 def measure_teacher(
@@ -66,10 +76,12 @@ def measure_teacher(
 ) -> Sequence[Observation]:
     """Return the cross-encoder's scores, and how sure it is of pairs it has and has not seen."""
     teacher = CrossEncoderTeacher(module, data.tasks)
-    found = pair_scores(data, teacher_logits(teacher, data, recipe, workspace), recipe.world)
+    logits_NC = teacher_logits(teacher, data, data.test, recipe, workspace)
+    found = pair_scores(data, logits_NC, recipe.world)
     if taught is None:
         return found
-    for name, logits_NC in (("out of fold", taught.train_NC), ("as trained", taught.seen_NC)):
+    seen_NC = teacher_logits(teacher, data, data.train, recipe, workspace)
+    for name, logits_NC in (("out of fold", taught.train_NC), ("as trained", seen_NC)):
         found += pair_scores(
             data, logits_NC, f"{recipe.world} train, {name}", items=False, of_train=True
         )

@@ -10,7 +10,8 @@ from broadsheet.systems.text.distilled_sentence_embedding.heads import HeadKind
 from broadsheet.systems.text.distilled_sentence_embedding.tasks import Distance
 
 Role = Literal["teacher", "student", "timing"]
-World = Literal["sick", "grammar", "mnli"]
+World = Literal["sick", "stsb", "grammar", "mnli"]
+Attention = Literal["fused", "plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +89,13 @@ class Recipe:
         steps: Optimiser steps.
         learning_rate: The highest.
         pairs: Pairs of a made world: training, test.
-        transfer: Measure the vectors on other tasks.
+        storage: Measure smaller copies of the vectors, and a shortlist by cosine.
+        probes: Measure what logistic regression makes of the frozen vectors.
         dev: Measure on the development pairs, as is done to choose settings.
         fast_matmul: Matrix products in bfloat16 during training; losses stay in float32.
+        attention: Which of torch's kernels training takes, the same mathematics: on a CPU the
+            plain one is twice as fast, because of the fused one's backward pass.
+        seed_shift: Added to the seeds of the preset. A second look takes fresh ones.
     """
 
     arm: str
@@ -113,9 +118,12 @@ class Recipe:
     steps: int = 210
     learning_rate: float = 1e-3
     pairs: tuple[int, ...] = field(default=(6000, 2000))
-    transfer: bool = False
+    storage: bool = False
+    probes: bool = False
     dev: bool = False
     fast_matmul: bool = True
+    attention: Attention = "fused"
+    seed_shift: int = 0
 
 
 def presets() -> dict[str, Preset]:
@@ -143,7 +151,7 @@ def _laptop() -> Preset:
             cosine,
             replace(plain, arm="frozen_cosine"),
             replace(labels, arm="labels_500", labelled=500, steps=70),
-            replace(dse, transfer=True),
+            replace(dse, storage=True),
             replace(dse, arm="dse_teacher_only", alpha=1.0),
             replace(dse, arm="dse_kl", distance="kl"),
             replace(dse, arm="dse_margin", distance="margin_mse"),
@@ -151,9 +159,52 @@ def _laptop() -> Preset:
             replace(dse, arm="dse_500", labelled=500, taught=True),
             replace(dse, arm="dse_scratch", encoder=scratch),
             *_grammar(),
+            *_second_look(dse),
+            *_stsb(dse),
         ),
         seeds=(1, 2, 3, 4, 5),
         pilot_seed=0,
+    )
+
+
+def _second_look(dse: Recipe) -> tuple[Recipe, ...]:
+    """Return SICK once more, on seeds 11 to 15: more folds, and students that are tuned.
+
+    A tuned student trains the upper layer of its encoder.
+    """
+    fresh = replace(dse, teacher=replace(dse.teacher, folds=5), attention="plain", seed_shift=10)
+    labels = replace(fresh, arm="again_labels", alpha=0.0)
+    tuned = replace(fresh, arm="again_dse_tuned", encoder=replace(MINILM, frozen=5), probes=True)
+    start = replace(labels, head="cosine", top=1, skip_cls=False, learning_rate=0.02, probes=True)
+    return (
+        labels,
+        replace(fresh, arm="again_dse", probes=True),
+        replace(fresh, arm="again_dse_kl", distance="kl"),
+        replace(tuned, arm="again_labels_tuned", alpha=0.0),
+        tuned,
+        replace(start, arm="start"),
+    )
+
+
+def _stsb(dse: Recipe) -> tuple[Recipe, ...]:
+    """Return the view on the STS benchmark, with the settings that were chosen on SICK."""
+    fresh = replace(
+        dse,
+        world="stsb",
+        teacher=replace(dse.teacher, folds=3),
+        attention="plain",
+        seed_shift=10,
+        steps=267,
+    )
+    labels = replace(fresh, arm="stsb_labels", alpha=0.0)
+    tuned = replace(fresh, arm="stsb_dse_tuned", encoder=replace(MINILM, frozen=5))
+    return (
+        replace(fresh, arm="stsb_teacher", role="teacher", steps=358),
+        labels,
+        replace(fresh, arm="stsb_dse"),
+        replace(tuned, arm="stsb_labels_tuned", alpha=0.0),
+        tuned,
+        replace(labels, arm="stsb_start", head="cosine", top=1, skip_cls=False, learning_rate=0.02),
     )
 
 

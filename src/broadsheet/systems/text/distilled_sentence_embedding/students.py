@@ -18,6 +18,7 @@ from broadsheet.data.batches import Batches, BatchSettings
 from broadsheet.systems.contract import Workspace
 from broadsheet.systems.text.distilled_sentence_embedding.data import PairData, Pairs
 from broadsheet.systems.text.distilled_sentence_embedding.model import Student
+from broadsheet.systems.text.distilled_sentence_embedding.products import quick_products
 from broadsheet.systems.text.distilled_sentence_embedding.ragged import Ragged
 from broadsheet.systems.text.distilled_sentence_embedding.recipe import Recipe
 from broadsheet.train.loop import train
@@ -148,7 +149,7 @@ def train_student(
 
     def loss_at(step: int) -> dict[str, Tensor]:
         rows = batches.at(step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.fast_matmul):
+        with quick_products(recipe):
             u_BP, v_BP = vectors.at(np.concatenate([pool.first[rows], pool.second[rows]])).chunk(2)
             logits_BC = student.head(u_BP, v_BP).float()
         task = data.tasks.loss(

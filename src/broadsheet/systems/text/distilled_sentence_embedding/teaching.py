@@ -33,6 +33,7 @@ from broadsheet.systems.text.distilled_sentence_embedding.model import (
     CrossEncoder,
     LibraryClassifier,
 )
+from broadsheet.systems.text.distilled_sentence_embedding.products import quick_products
 from broadsheet.systems.text.distilled_sentence_embedding.ragged import Ragged
 from broadsheet.systems.text.distilled_sentence_embedding.recipe import Recipe
 from broadsheet.systems.text.distilled_sentence_embedding.tasks import Tasks, calibrate
@@ -181,13 +182,11 @@ class Taught:
         train_NC: Its calibrated logits of the training pairs, out of fold.
         extra_NC: Of the pairs without labels.
         temperatures: One per task, found on the out-of-fold logits.
-        seen_NC: The logits of the training pairs by the teacher that was trained on them.
     """
 
     train_NC: Floats
     extra_NC: Floats
     temperatures: tuple[float, ...]
-    seen_NC: Floats
 
     @property
     def targets(self) -> Floats:
@@ -213,7 +212,7 @@ def teach(
         if not kept.is_file():
             _score_training_pairs(make, data, recipe, seeds, workspace, kept)
         with np.load(kept, allow_pickle=False) as stored:
-            out_NC, seen_NC = stored["out"], stored["seen"]
+            out_NC = stored["out"]
             temperatures = tuple(float(value) for value in stored["temperatures"])
         extra_NC = out_NC[:0]
         if len(data.extra):
@@ -221,7 +220,7 @@ def teach(
             rows = _joined(whole, data, data.extra, recipe, workspace)
             extra_NC = whole.cached_logits(LogitCache(folder / "logits"), data.extra.ids, rows)
     cooled = [data.tasks.cooled(part, temperatures) for part in (out_NC, extra_NC)]
-    return Taught(cooled[0], cooled[1], temperatures, seen_NC)
+    return Taught(cooled[0], cooled[1], temperatures)
 
 
 def whole_teacher(
@@ -244,13 +243,17 @@ def _score_training_pairs(
     workspace: Workspace,
     kept: Path,
 ) -> None:
-    """Train the teacher and one per fold, score the training pairs, and keep what they say."""
+    """Train a teacher for each fold, score the training pairs, and keep what they say.
+
+    With one fold the teacher of all pairs scores them itself, as in the paper.
+    """
     root, pairs, count = SeedTree(seeds.root).child("teacher"), data.train, recipe.teacher.folds
     cache = LogitCache(kept.parent / "logits")
-    whole = whole_teacher(make, data, recipe, seeds, workspace)
-    rows = _joined(whole, data, pairs, recipe, workspace)
-    seen_NC = whole.cached_logits(cache, pairs.ids, rows)
-    out_NC = seen_NC.copy()
+    rows = _joined(make(root), data, pairs, recipe, workspace)
+    out_NC = np.zeros((len(pairs), data.tasks.logits), np.float32)
+    if count < 2:
+        whole = whole_teacher(make, data, recipe, seeds, workspace)
+        out_NC = whole.cached_logits(cache, pairs.ids, rows)
     parts = root.child("folds").numpy().permutation(len(pairs)) % max(count, 1)
     for fold in range(count if count > 1 else 0):
         mine, others = np.flatnonzero(parts == fold), np.flatnonzero(parts != fold)
@@ -262,7 +265,7 @@ def _score_training_pairs(
         out_NC[mine] = teacher.cached_logits(cache, pairs.at(mine).ids, rows.at(mine))
     temperatures = calibrate(data.tasks, out_NC, pairs.gold_NT)
     partial = kept.with_suffix(".partial.npz")
-    np.savez(partial, out=out_NC, seen=seen_NC, temperatures=np.array(temperatures))
+    np.savez(partial, out=out_NC, temperatures=np.array(temperatures))
     partial.replace(kept)
 
 
@@ -274,10 +277,14 @@ def _folder(data: PairData, recipe: Recipe, seeds: SeedTree, workspace: Workspac
 
 
 def teacher_logits(
-    teacher: CrossEncoderTeacher, data: PairData, recipe: Recipe, workspace: Workspace
+    teacher: CrossEncoderTeacher,
+    data: PairData,
+    pairs: Pairs,
+    recipe: Recipe,
+    workspace: Workspace,
 ) -> Floats:
-    """Return a teacher's logits of the test pairs."""
-    return teacher.logits(_joined(teacher, data, data.test, recipe, workspace))
+    """Return a teacher's logits of some of the pairs."""
+    return teacher.logits(_joined(teacher, data, pairs, recipe, workspace))
 
 
 def _joined(
@@ -337,7 +344,7 @@ def fit_teacher(
 
     def loss_at(step: int) -> Tensor:
         places = batches.at(step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.fast_matmul):
+        with quick_products(recipe):
             given = teacher.on(rows, places)
         return teacher_loss(tasks, given.float(), torch.from_numpy(pairs.gold_NT[places]), ones)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,14 @@ from broadsheet.systems.text.distilled_sentence_embedding.teaching import (
     JoinedPairs,
     Teachers,
     teach,
+    teacher_logits,
     teacher_loss,
     whole_teacher,
 )
-from broadsheet.systems.text.distilled_sentence_embedding.world import best_alone, make_pairs
+from broadsheet.systems.text.distilled_sentence_embedding.world import (
+    best_alone,
+    make_pairs,
+)
 
 BOTH = TASKS["sick"]
 TINY = EncoderSettings(vocab=64, width=16, depth=3, heads=2, hidden=32, max_tokens=24)
@@ -266,13 +271,22 @@ def test_training_pairs_are_scored_by_teachers_that_have_not_seen_them(tmp_path)
     teacher = whole_teacher(make, data, recipe, seeds, place)
     folder = next((tmp_path / "shared").glob("teacher-*"))
     assert {path.name for path in folder.iterdir()} >= {"whole", "fold0", "fold1", "logits"}
-    assert len(list((folder / "logits").glob("*.npz"))) == 3
-    rows = JoinedPairs.of(data.tokens, data.train.first_N, data.train.second_N)
-    np.testing.assert_allclose(taught.seen_NC, teacher.logits(rows), atol=1e-5)
-    unlike = np.abs(taught.train_NC * taught.temperatures[0] - taught.seen_NC) > 1e-4
-    assert unlike.mean() > 0.9
+    assert len(list((folder / "logits").glob("*.npz"))) == 2
+    seen_NC = teacher_logits(teacher, data, data.train, recipe, place)
+    assert (np.abs(taught.train_NC * taught.temperatures[0] - seen_NC) > 1e-4).mean() > 0.9
     again = teach(make, data, recipe, seeds, place)
     np.testing.assert_array_equal(again.targets, taught.targets)
+
+
+def test_with_one_fold_the_teacher_of_all_pairs_scores_them(tmp_path):
+    recipe, seeds, place = smoke("dse"), SeedTree(3), workspace(tmp_path)
+    recipe = replace(recipe, teacher=replace(recipe.teacher, folds=1))
+    data = read_pairs(recipe, seeds, place)
+    make = Teachers(data.tasks, recipe, place)
+    taught = teach(make, data, recipe, seeds, place)
+    teacher = whole_teacher(make, data, recipe, seeds, place)
+    seen_NC = teacher_logits(teacher, data, data.train, recipe, place)
+    np.testing.assert_allclose(taught.train_NC * taught.temperatures[0], seen_NC, atol=1e-5)
 
 
 def test_few_labels_with_and_without_the_teacher(tmp_path):
@@ -280,11 +294,40 @@ def test_few_labels_with_and_without_the_teacher(tmp_path):
     data = read_pairs(recipe, seeds, place)
     taught = training_pool(data, recipe, seeds)
     assert (len(taught.first), taught.labelled.sum()) == (64, 16)
-    from dataclasses import replace
-
     alone = training_pool(data, replace(recipe, taught=False), seeds)
     assert (len(alone.first), alone.labelled.sum()) == (16, 16)
     np.testing.assert_array_equal(np.flatnonzero(taught.labelled), alone.places)
+
+
+# --- training
+
+
+def test_plain_attention_trains_as_the_fused_one_does(tmp_path):
+    weights = []
+    for attention in ("fused", "plain"):
+        recipe = replace(smoke("dse_upper"), alpha=0.0, attention=attention)
+        seeds, place = SeedTree(3), workspace(tmp_path / attention)
+        state = experiment.build(recipe, seeds)
+        data = experiment.data(recipe, seeds, place)
+        experiment.fit(state, data, recipe, seeds, place)
+        weights.append(state.module.state_dict())
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], atol=1e-4, rtol=1e-3)
+
+
+def test_a_second_look_draws_everything_from_other_seeds(tmp_path):
+    recipe, place = smoke("dse"), workspace(tmp_path)
+    again = replace(recipe, seed_shift=10)
+    one, same = experiment.build(recipe, SeedTree(13)), experiment.build(again, SeedTree(3))
+    for ours, theirs in zip(one.module.parameters(), same.module.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    pairs = [
+        experiment.data(each, SeedTree(seed), place) for each, seed in ((recipe, 13), (again, 3))
+    ]
+    assert pairs[0].digest() == pairs[1].digest() != read_pairs(again, SeedTree(3), place).digest()
+    looks = [recipe for recipe in presets()["laptop"].arms if recipe.seed_shift]
+    seeds = {seed + one.seed_shift for one in looks for seed in presets()["laptop"].seeds}
+    assert seeds == {11, 12, 13, 14, 15}
 
 
 # --- the made world, storage
@@ -330,7 +373,7 @@ def test_smoke_preset_reaches_a_report(tmp_path):
             found = tuple(experiment.evaluate(state, data, recipe, place))
             runs.append(Run(arm=recipe.arm, seed=seed, observations=found))
     report = experiment.report(preset, runs)
-    assert len(report.claims) == len({claim.id for claim in report.claims}) == 9
+    assert len(report.claims) == len({claim.id for claim in report.claims}) == 15
     assert {m.arm for m in report.measurements} == {recipe.arm for recipe in preset.arms}
 
 

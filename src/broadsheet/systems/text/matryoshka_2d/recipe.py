@@ -13,6 +13,8 @@ ObjectiveName = Literal["base", "mse", "2dmse", "ese", "starbucks", "st-matryosh
 Start = Literal["nothing", "all-minilm-l6-v2", "bert-base-uncased"]
 Source = Literal["sts", "debian", "grammar", "nli"]
 SEEDS = (1, 2, 3, 4, 5)
+#: The laptop preset ran before with less training on seeds 1 to 5; this is its second look.
+FRESH_SEEDS = (11, 12, 13, 14, 15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,7 @@ def minilm() -> Recipe:
         shape=Shape(vocab=30522, width=384, heads=12, hidden=1536, positions=512),
         layers=6,
         dims=(384, 256, 128, 64, 32),
-        train=Train(steps=48, learning_rate=2e-4),
+        train=Train(steps=240, learning_rate=2e-4),
         batch=16,
         max_tokens=48,
         loss="cosent",
@@ -237,7 +239,7 @@ def all_presets() -> Mapping[str, Preset]:
         "smoke": Preset(arms=smoke(), seeds=(1, 2), pilot_seed=0),
         "laptop": Preset(
             arms=arms_of(minilm(), (2, 3), timed=32) + arms_of(debian(), (2, 3), timed=256),
-            seeds=SEEDS,
+            seeds=FRESH_SEEDS,
             pilot_seed=0,
         ),
         "paper": Preset(

@@ -1,0 +1,1 @@
+"""Filtered nearest-neighbour search: the methods of a field side by side."""
