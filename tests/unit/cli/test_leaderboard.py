@@ -21,6 +21,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_beir(made, tmp_path / "data/beir/tiny")
     monkeypatch.setattr("broadsheet.core.report.results_folder", lambda: tmp_path / "results")
     monkeypatch.setenv("BROADSHEET_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("BROADSHEET_DATA", raising=False)
     write_run({"q": {"d": 1.0, "e": 1.0}}, tmp_path / "my.run", name="x")
     return tmp_path
 
