@@ -26,6 +26,8 @@ SLUG = "filtered_ann"
 OURS, EXACT, IN_FILTER = "planner (ours)", "pre-filter exact", "in-filter HNSW"
 RANGES = ("segment-tree graph", "SeRF")
 _DRAWS = 4000
+#: Largest logarithm of a ratio that is shown.
+_WIDEST = 50.0
 _ALIKE = "x100"
 
 
@@ -171,7 +173,9 @@ def _effects(table: Table) -> tuple[Mapping[str, Interval], Mapping[str, str]]:
 def _ratio(table: Table, ratios_SK: Floats, name: str) -> Interval:
     """Return the geometric mean of ratios over seeds: the interval is made of their logarithms."""
     logs = table.resampled(np.log(np.maximum(ratios_SK, 1e-9))).interval(_rng(name))
-    return Interval(float(np.exp(logs.observed)), np.exp(logs.draws), logs.level, logs.test)
+    # Two seeds far apart make draws beyond any number; a ratio of e^50 says as much.
+    draws = np.exp(np.clip(logs.draws, -_WIDEST, _WIDEST))
+    return Interval(float(np.exp(logs.observed)), draws, logs.level, logs.test)
 
 
 def _winners(table: Table, classical: Sequence[str]) -> tuple[Floats, str]:
