@@ -35,7 +35,7 @@ from broadsheet.systems.text.matryoshka_2d.grid import (
     pareto_front,
 )
 from broadsheet.systems.text.matryoshka_2d.reasons import REASONS
-from broadsheet.systems.text.matryoshka_2d.recipe import Recipe
+from broadsheet.systems.text.matryoshka_2d.recipe import FRESH_SEEDS, Recipe
 
 SLUG = "matryoshka_2d"
 DRAWS = 10_000
@@ -158,7 +158,8 @@ def make_report(preset: Preset, runs: Sequence[Run]) -> Report:
             id=claim.id,
             expected=claim.expected,
             interval=effect(results, claim.id),
-            reason=REASONS.get(claim.id, "") if preset.seeds == LAPTOP_SEEDS else "",
+            # Written for the published runs, not for the smoke ones.
+            reason=REASONS.get(claim.id, "") if preset.seeds == FRESH_SEEDS else "",
         )
         for claim in card.claims
     ]
@@ -173,10 +174,6 @@ def make_report(preset: Preset, runs: Sequence[Run]) -> Report:
         figures=tuple(figures(results)),
         notes=tuple(modes(results)),
     )
-
-
-#: Reasons are written for the published runs, not for the smoke ones.
-LAPTOP_SEEDS = (1, 2, 3, 4, 5)
 
 
 def effect(results: Results, claim: str) -> Interval:
