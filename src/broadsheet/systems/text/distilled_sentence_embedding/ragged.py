@@ -5,6 +5,7 @@ Legend: N rows, T tokens of all rows, B rows of a batch, L longest of them.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,11 @@ class Ragged:
 
     def __len__(self) -> int:
         return len(self.starts) - 1
+
+    def digest(self) -> str:
+        """Return a name for exactly these rows."""
+        numbers = (self.flat.tobytes(), self.starts.tobytes())
+        return hashlib.sha256(b"|".join(numbers)).hexdigest()[:16]
 
     @property
     def lengths(self) -> NDArray[np.int64]:

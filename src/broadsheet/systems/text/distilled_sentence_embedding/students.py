@@ -35,7 +35,7 @@ class TextVectors:
     Args:
         student: Makes the vectors.
         tokens: The texts.
-        name: Names the texts and the start of the student, for the file; "" keeps nothing.
+        name: Names the start of the student, for the file.
         shared: Folder of kept files.
     """
 
@@ -46,7 +46,8 @@ class TextVectors:
         self._states: Ragged | None = None
         if student.frozen:
             pooling = student.pooling
-            key = f"{name}|{student.frozen}|{pooling.n}|{pooling.skip_cls}|{pooling.mode}"
+            pooled = f"{student.frozen}|{pooling.n}|{pooling.skip_cls}|{pooling.mode}"
+            key = f"{name}|{tokens.digest()}|{pooled}"
             path = shared / f"kept-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
             if not path.is_file():
                 self._keep(path)
@@ -110,8 +111,7 @@ def vectors_of(
     student: Student, data: PairData, recipe: Recipe, workspace: Workspace
 ) -> TextVectors:
     """Return the vectors of all texts of a run."""
-    name = f"{recipe.encoder.start}|{data.digest()}"
-    return TextVectors(student, data.tokens, name, workspace.shared)
+    return TextVectors(student, data.tokens, recipe.encoder.start, workspace.shared)
 
 
 def train_student(

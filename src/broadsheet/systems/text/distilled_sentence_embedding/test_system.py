@@ -211,6 +211,8 @@ def test_kept_states_give_the_vectors_of_a_whole_pass(frozen, tmp_path):
     for _ in range(2):  # made, then read
         found = TextVectors(student, tokens, "t", tmp_path).all()
         np.testing.assert_allclose(found, wanted, atol=2e-3)
+    other = TextVectors(student, Ragged.of([[2, 7, 3], [2, 9, 8, 3]]), "t", tmp_path).all()
+    np.testing.assert_allclose(other, wanted[[1, 0]], atol=2e-3)  # not those kept of other texts
     assert sum(p.requires_grad for p in student.encoder.parameters()) == 16 * (3 - frozen)
 
 

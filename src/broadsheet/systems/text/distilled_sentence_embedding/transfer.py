@@ -62,8 +62,7 @@ def measure_transfer(
         fitted, measured = chosen_texts(workspace.inputs, name)
         texts = [one.text for one in (*fitted, *measured)]
         tokens = tokens_of(data.tokenizer, texts, min(_TOKENS, recipe.encoder.max_tokens))
-        key = f"{recipe.encoder.start}|transfer {name}"
-        vectors = TextVectors(student, tokens, key, workspace.shared).all()
+        vectors = TextVectors(student, tokens, recipe.encoder.start, workspace.shared).all()
         found.append(probe_texts(vectors, fitted, measured, name))
     found.append(probe_entailment(data, vectors_NP))
     kept = [
