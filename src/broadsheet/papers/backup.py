@@ -1,8 +1,11 @@
-"""Backups: a folder with a compact copy of the store, the settings, and a manifest of hashes."""
+"""Backups: a folder with a compact copy of the store, the settings, the runs that were handed in
+to the leaderboard, and a manifest of hashes.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -18,9 +21,14 @@ from broadsheet.papers.store import STORE_FILE, Store
 from broadsheet.papers.store.database import clear_errors
 
 MANIFEST = "manifest.json"
-FORMAT = 1
-#: Files of a home that a backup holds; everything else is derived, or installed again.
+#: The newest layout. A backup without runs says 1, which earlier versions read.
+FORMAT, _WITHOUT_RUNS = 2, 1
+#: What a backup holds beside runs; everything else of a home is derived, or installed again.
 _KEPT = (STORE_FILE, "settings.json")
+#: Folder of the runs that were handed in; naming it here spares a backup the import of numpy.
+RUNS = "leaderboard"
+#: Scores and lines of a run.
+_RUN = re.compile(rf"{RUNS}/[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9._+-]*\.(json|run\.gz)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +41,7 @@ class Manifest:
         works: Number of works.
         records: Number of source records.
         editions: Number of editions.
-        files: File name to sha256.
+        files: File name, or path with slashes, to sha256.
     """
 
     format: int
@@ -53,6 +61,7 @@ def backup(home: Path, target: Path) -> Manifest:
         NotFound: There is no library in `home`.
         UsageError: `target` exists already.
         PartialResult: The disk is full.
+        SourceError: A run is being handed in.
     """
     if target.exists():
         raise UsageError(
@@ -66,25 +75,36 @@ def backup(home: Path, target: Path) -> Manifest:
             store.copy_to(temporary / STORE_FILE)
             if (home / "settings.json").exists():
                 shutil.copyfile(home / "settings.json", temporary / "settings.json")
+            runs = _copy_runs(home, temporary)
             with Store.open(temporary) as copy:
                 counts, editions = copy.counts(), len(copy.edition_days())
+            kept = [name for name in _KEPT if (temporary / name).is_file()]
             manifest = Manifest(
-                format=FORMAT,
+                format=FORMAT if runs else _WITHOUT_RUNS,
                 created=timestamp(),
                 works=counts.works,
                 records=counts.records,
                 editions=editions,
-                files={
-                    path.name: hash_file(path)
-                    for path in sorted(temporary.iterdir())
-                    if path.name in _KEPT
-                },
+                files={name: hash_file(temporary / name) for name in sorted([*kept, *runs])},
             )
             write_atomically(temporary / MANIFEST, canonical_json(asdict(manifest)))
             temporary.replace(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return manifest
+
+
+def _copy_runs(home: Path, target: Path) -> list[str]:
+    """Copy the runs of the leaderboard; return their paths in the backup."""
+    if not (home / RUNS).is_dir():
+        return []
+    with exclusive(home / RUNS / "lock", "the backup"):
+        found = sorted(path.relative_to(home).as_posix() for path in (home / RUNS).glob("*/*"))
+        names = [name for name in found if _RUN.fullmatch(name)]
+        for name in names:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(home / name, target / name)
+    return names
 
 
 def verify(source: Path) -> Manifest:
@@ -116,6 +136,8 @@ def verify(source: Path) -> Manifest:
 def restore(source: Path, home: Path, *, check: bool = True, replace: bool = False) -> Manifest:
     """Put a backup in place as the library in `home`. Indexes are rebuilt when it is next used.
 
+    Runs of the leaderboard that the backup has are put back, too; others in `home` stay.
+
     Args:
         source: The folder that `backup` made.
         home: Where the library goes.
@@ -136,8 +158,9 @@ def restore(source: Path, home: Path, *, check: bool = True, replace: bool = Fal
     with clear_errors("restoring"):
         home.mkdir(parents=True, exist_ok=True)
     with exclusive(home / "write.lock", "restore"), clear_errors("restoring"):
-        new = {name: home / f".{name}.restored" for name in manifest.files}
+        new = {name: _beside(home / name) for name in manifest.files}
         for name, path in new.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, path)
         shutil.rmtree(home / "index", ignore_errors=True)
         for name in (f"{STORE_FILE}-wal", f"{STORE_FILE}-shm"):
@@ -145,6 +168,10 @@ def restore(source: Path, home: Path, *, check: bool = True, replace: bool = Fal
         for name, path in new.items():
             path.replace(home / name)
     return manifest
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.restored")
 
 
 def _read_manifest(source: Path) -> Manifest:
@@ -158,14 +185,15 @@ def _read_manifest(source: Path) -> Manifest:
     try:
         data: dict[str, Any] = json.loads(path.read_bytes())
         manifest = Manifest(**data)
-        if not set(manifest.files) <= set(_KEPT) or STORE_FILE not in manifest.files:
-            raise BadInput("the manifest names other files than a backup has", received=path)
         if manifest.format > FORMAT:
             raise BadInput(
                 "the backup was made by a newer version of Broadsheet",
                 received=f"format {manifest.format}",
                 hint="a newer Broadsheet",
             )
+        others = {name for name in manifest.files if not _RUN.fullmatch(name)} - set(_KEPT)
+        if others or STORE_FILE not in manifest.files:
+            raise BadInput("the manifest names other files than a backup has", received=path)
     except (ValueError, TypeError) as error:
         raise BadInput(
             f"the manifest of the backup can't be read ({error})", received=path

@@ -6,6 +6,7 @@ the exact answers come from a matrix product.
 
 from __future__ import annotations
 
+import bisect
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -19,9 +20,10 @@ from broadsheet.core.seeds import SeedTree
 from broadsheet.index.compact import native
 from broadsheet.index.compact.clusters import Clusters
 from broadsheet.index.compact.layout import TAIL_BINS, Bits, Vectors
-from broadsheet.index.compact.planner import Costs
+from broadsheet.index.compact.planner import Costs, Stops
 from broadsheet.index.compact.reference import EF_MOST, TAIL_BINS_PER_UNIT, TAIL_FROM, Call
 from broadsheet.index.compact.scanning import Search, open_search, view_of
+from broadsheet.index.compact.walking import DENSE
 
 #: Held-out rows used as queries.
 QUERIES = 128
@@ -29,12 +31,16 @@ QUERIES = 128
 FEWEST = 2000
 #: Ranks whose scores serve as thresholds of the tail table.
 RANKS = (10, 30, 100, 300, 1000, 3000, 10000, 30000)
-#: Shares of the rule's own estimate that may be missing; the boldest is tried first.
-FACTORS = (1.4, 1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.08)
+#: Shares of the rule's own estimate that may be missing, the boldest first.
+FACTORS = (5.6, 4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.08)
 #: Widths of estimates, in units of factor * |q - c|; their standard error is about .6.
 SLACKS = (1.1, 1.3, 1.5, 1.8)
 #: The recall that the factor is chosen for, and how much more is asked of the held-out queries.
-TARGET, SPARE = 0.95, 0.01
+TARGET, SPARE = 0.95, 0.015
+#: Filters that leave little near the query differ more than the kinds tried here.
+SPARE_FEW = 0.02
+#: Held-out queries that a kind of filter must have to be looked at.
+FEWEST_IN_GROUP = 12
 #: Allowed rows kept on a walk that are tried.
 WIDTHS = (12, 16, 24, 32, 48, 64, 96, 128, 160, 224, 320, 448, 640)
 #: More is asked of walks: a row left out still lies where its neighbours' edges cross, so it is
@@ -61,9 +67,10 @@ def calibrate(
     seeds: SeedTree,
     progress: Progress,
 ) -> None:
-    """Fill the `tail` array and the facts `reach`, `stop`, `slack`, `ids_only` and `costs`."""
+    """Fill the `tail` array and the facts `reach`, `stops`, `slack`, `ids_only` and `costs`."""
     count = len(arrays["rows"])
-    facts.update(reach=2.0, stop=0.7, slack=1.1, ids_only=count < FEWEST, costs=asdict(Costs()))
+    facts.update(reach=2.0, slack=1.1, ids_only=count < FEWEST)
+    facts.update(stops=asdict(Stops()), costs=asdict(Costs()))
     if count < FEWEST:
         return
     generator = seeds.child("queries").numpy()
@@ -72,7 +79,8 @@ def calibrate(
     if not native.available():
         return  # The careful defaults stay: numpy would need minutes.
     search = open_search(view_of(arrays, facts), native.instruction_set())
-    facts["stop"], facts["slack"] = fit_stop(arrays, clusters, chosen[:64], search, seeds)
+    stops, facts["slack"] = fit_stops(arrays, clusters, chosen[:96], search, seeds)
+    facts["stops"] = asdict(stops)
     costs = fit_costs(arrays, facts, chosen[:24], search, seeds)
     if "graph" in arrays:
         costs = fit_graph(arrays, clusters, chosen, search, costs)
@@ -133,51 +141,93 @@ def fit_tail(
     return _falling(above, total)
 
 
-def fit_stop(
+@dataclass(slots=True, kw_only=True)
+class _Trial:
+    """A held-out row under a filter: what it asks and the score of its k-th result."""
+
+    name: str
+    query: Vectors
+    bits: Bits
+    k: int
+    threshold: float
+    dense: bool = False
+
+
+def fit_stops(
     arrays: dict[str, npt.NDArray[Any]],
     clusters: Clusters,
     chosen: npt.NDArray[np.int64],
     search: Search,
     seeds: SeedTree,
-) -> tuple[float, float]:
-    """Return the boldest stop and width of estimates that reach the target under every filter."""
+) -> tuple[Stops, float]:
+    """Return the boldest stops, and the width of estimates, that reach the target.
+
+    They must reach it under every kind of filter, separately for searches that find few and many
+    allowed rows near the query.
+    """
+    trials = _make_trials(arrays, clusters, chosen, seeds)
+
+    def least(factor: float, slack: float, trials: list[_Trial]) -> float:
+        """Return the mean recall of the group that comes off worst."""
+        shares: dict[str, list[float]] = {}
+        for one in trials:
+            stop = (1 - TARGET) * factor
+            call = Call(query=one.query, k=one.k, bits=one.bits, slack=slack)
+            call.stop = call.stop_dense = stop
+            answer = search(call)
+            one.dense = answer.near_matches * DENSE[1] >= answer.near_rows * DENSE[0]
+            # Scores from a matrix product and from the search differ in their last bits.
+            floor = one.threshold - 2e-6 * (abs(one.threshold) + 1e-6)
+            found = float((answer.scores >= floor).sum())
+            shares.setdefault(f"{one.name} {one.k}", []).append(min(found / one.k, 1.0))
+        enough = [group for group in shares.values() if len(group) >= FEWEST_IN_GROUP]
+        return min((float(np.mean(group)) for group in enough), default=0.0)
+
+    # What a careful stop misses, the estimates have lost.
+    careful = (one for one in SLACKS if least(FACTORS[-1], one, trials) >= TARGET + 2 * SPARE)
+    slack = next(careful, SLACKS[-1])
+
+    def boldest(k: int, dense: bool) -> float:
+        some = [one for one in trials if one.k == k and one.dense == dense]
+        goal = TARGET + (SPARE if dense else SPARE_FEW)
+        # Recall falls with the factor, so half of what is left is ruled out each time.
+        first = bisect.bisect_left(FACTORS, True, key=lambda f: least(f, slack, some) >= goal)
+        return FACTORS[min(first, len(FACTORS) - 1)]
+
+    few = tuple(boldest(k, dense=False) for k in Stops().results)
+    dense = tuple(boldest(k, dense=True) for k in Stops().results)
+    return Stops(few=few, dense=dense), slack
+
+
+def _make_trials(
+    arrays: dict[str, npt.NDArray[Any]],
+    clusters: Clusters,
+    chosen: npt.NDArray[np.int64],
+    seeds: SeedTree,
+) -> list[_Trial]:
     generator = seeds.child("masks").numpy()
-    trials: list[tuple[str, Vectors, Bits, int, float]] = []
+    trials = []
     for held in _held_out(arrays, clusters, chosen):
         for name, mask in _masks(held, clusters, generator):
             mask[held.position] = False
             inside = held.scores[mask]
             bits = Bits.from_mask(mask)
-            for k in (10, 100):
+            for k in Stops().results:
                 if len(inside) > 4 * k:
                     threshold = float(np.partition(inside, len(inside) - k)[len(inside) - k])
-                    trials.append((f"{name} {k}", held.query, bits, k, threshold))
-
-    def least(factor: float, slack: float) -> float:
-        """Return the mean recall of the group that comes off worst."""
-        shares: dict[str, list[float]] = {}
-        for name, query, bits, k, threshold in trials:
-            stop = (1 - TARGET) * factor
-            scores = search(Call(query=query, k=k, bits=bits, stop=stop, slack=slack)).scores
-            # Scores from a matrix product and from the search differ in their last bits.
-            found = float((scores >= threshold - 2e-6 * (abs(threshold) + 1e-6)).sum())
-            shares.setdefault(name, []).append(min(found / k, 1.0))
-        return min((float(np.mean(group)) for group in shares.values()), default=1.0)
-
-    # What a careful stop misses, the estimates have lost.
-    slack = next(
-        (one for one in SLACKS if least(FACTORS[-1], one) >= TARGET + 2 * SPARE), SLACKS[-1]
-    )
-    enough = (one for one in FACTORS if least(one, slack) >= TARGET + SPARE)
-    return next(enough, FACTORS[-1]), slack
+                    trials.append(
+                        _Trial(name=name, query=held.query, bits=bits, k=k, threshold=threshold)
+                    )
+    return trials
 
 
 def _masks(
     held: _Held, clusters: Clusters, generator: np.random.Generator
 ) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    """Yield filters by name: none, at random, by clusters, and what is not near in two ways."""
+    """Yield filters by name: none, at random, by clusters, and what is not near in three ways."""
     count, lists = len(held.scores), len(clusters.centres)
     yield "all", np.ones(count, dtype=np.bool_)
+    yield "half", generator.random(count, dtype=np.float32) < 0.5
     yield "random", generator.random(count, dtype=np.float32) < 0.1
     yield "rare", generator.random(count, dtype=np.float32) < 0.01
     sizes = np.diff(clusters.starts)
@@ -187,6 +237,8 @@ def _masks(
     far = np.ones(lists, dtype=np.bool_)
     far[np.argsort(-held.near)[: max(1, lists // 20)]] = False
     yield "far", np.repeat(far, sizes)
+    hole = min(3 * count // lists, count // 2)
+    yield "hole", held.scores < np.partition(held.scores, count - hole)[count - hole]
     yield "below", held.scores < np.partition(held.scores, count - count // 10)[count - count // 10]
 
 
@@ -198,7 +250,7 @@ def fit_costs(
     seeds: SeedTree,
 ) -> Costs:
     """Time both paths and return the cost model; the only part that differs between two builds."""
-    rows = arrays["rows"]
+    rows, stops = arrays["rows"], Stops.of(facts["stops"])
     count = len(rows)
     queries = [rows[position].copy() for position in chosen]
     generator = seeds.child("costs").numpy()
@@ -212,7 +264,7 @@ def fit_costs(
         for _ in range(2):
             for index, query in enumerate(queries):
                 call = Call(query=query, k=k, bits=masks[index], ids_limit=limit)
-                call.stop = (1 - TARGET) * float(facts["stop"])
+                call.stop, call.stop_dense = stops.at(k, TARGET)
                 call.slack = float(facts["slack"])
                 begun = time.thread_time_ns()
                 search(call)

@@ -15,7 +15,9 @@ _GATHER_BELOW = 0.2
 _ROUNDING = 2.0**-24
 
 
-def nearest(recent: Recent, chosen: Numbers, query: Vectors, k: int) -> tuple[Numbers, Vectors]:
+def nearest(
+    recent: Recent, chosen: Numbers, query: Vectors, k: int, least: float = -math.inf
+) -> tuple[Numbers, Vectors]:
     """Return the documents and scores of the k rows with the largest inner product.
 
     A matrix product finds the candidates, its rounding allowed for; their scores are then computed
@@ -26,21 +28,22 @@ def nearest(recent: Recent, chosen: Numbers, query: Vectors, k: int) -> tuple[Nu
         chosen: Places in `recent.numbers`, ascending.
         query: [dim].
         k: How many; equal scores are ordered by number.
+        least: Rows below this score are not wanted, so most need no exact score.
 
     Shape:
-        Both [min(k, len(chosen))].
+        Both [m]; m is min(k, len(chosen)), or fewer where others are below `least`.
     """
     rows = recent.rows[chosen]
     if len(rows) < _GATHER_BELOW * len(recent.matrix):
         rough = recent.matrix[rows] @ query
     else:
         rough = (recent.matrix @ query)[rows]
-    places = np.arange(len(rows))
-    if k < len(rows):
-        length = math.sqrt(float(query @ query))
-        slack = 2 * len(query) * _ROUNDING * recent.reach * length
-        least = np.partition(rough, len(rows) - k)[len(rows) - k] - slack
-        places = np.flatnonzero(rough >= least)
+    if k < len(rows) and least == -math.inf:
+        least = float(np.partition(rough, len(rows) - k)[len(rows) - k])
+    slack = 2 * len(query) * _ROUNDING * recent.reach * math.sqrt(float(query @ query))
+    places = np.flatnonzero(rough >= least - slack)
+    if not len(places):
+        return chosen[:0], rough[:0]
     scores = dots(recent.matrix[rows[places]], query)
     numbers = recent.numbers[chosen[places]]
     order = np.lexsort((numbers, -scores))[:k]

@@ -123,6 +123,15 @@ class StoredArray:
         return length
 
 
+def settle(folder: Path) -> None:
+    """Wait until the disk has the names of a folder's files, too, before old ones are deleted."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
     """Replace a JSON file, all or nothing, with its checksum inside."""
     text = json.dumps(body, sort_keys=True)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 
 import numpy as np
 
 from broadsheet.core.errors import BadInput
 from broadsheet.core.progress import Progress, Silent
 from broadsheet.index.compact.store import CompactIndex
+from broadsheet.index.compact.updates import Numbers
 from broadsheet.index.vectors import VectorStore
 
 #: Folder of the compact index below that of the vectors.
@@ -23,6 +25,25 @@ COMPACT_FROM = 5_000
 #: A fill that is not finished builds its first index at so many vectors; a short one at its end.
 BUILD_EARLY_FROM = 20_000
 _BATCH = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a compact index has come.
+
+    Args:
+        covered: Documents in it.
+        behind: Documents whose change it has not seen; it is searched only while there are none.
+        built: When its largest segment was built (ISO 8601); "" before the first one.
+
+    Example:
+        >>> Standing(covered=5000, behind=0, built="2025-09-02T08:00:00+00:00").behind
+        0
+    """
+
+    covered: int
+    behind: int
+    built: str
 
 
 def open_beside(vectors: VectorStore) -> CompactIndex | None:
@@ -83,14 +104,33 @@ def mark_of(vectors: VectorStore) -> str:
     return json.dumps(vectors.state)
 
 
-def _catch_up(vectors: VectorStore, index: CompactIndex, progress: Progress) -> None:
-    """Apply what changed; only the last batch moves the mark, so a killed one is done again."""
+def standing(vectors: VectorStore) -> Standing | None:
+    """Return how far the compact index of a store has come; None where there is none.
+
+    Raises:
+        BadInput: It is damaged, or of another version.
+    """
+    if not (vectors.folder / FOLDER).exists():
+        return None
+    index = CompactIndex(vectors.folder / FOLDER, vectors.dim)
+    tiers = index.snapshot.tiers
+    built = max(tiers, key=lambda tier: tier.size).built if tiers else ""
+    behind = 0 if index.mark == mark_of(vectors) else len(_unseen(vectors, index))
+    return Standing(covered=len(index), behind=behind, built=built)
+
+
+def _unseen(vectors: VectorStore, index: CompactIndex) -> Numbers:
+    """Return the documents that changed since the index saw the store's log, or may have."""
     version, generation, entries = vectors.state
     seen = json.loads(index.mark or "[null, 0, 0]")
     if seen[:2] == [version, generation] and seen[2] <= entries:
-        touched = vectors.touched_since(seen[2])
-    else:
-        touched = np.union1d(vectors.numbers, index.numbers())
+        return vectors.touched_since(seen[2])
+    return np.union1d(vectors.numbers, index.numbers())
+
+
+def _catch_up(vectors: VectorStore, index: CompactIndex, progress: Progress) -> None:
+    """Apply what changed; only the last batch moves the mark, so a killed one is done again."""
+    touched = _unseen(vectors, index)
     living = touched[np.isin(touched, vectors.numbers)]
     gone = np.setdiff1d(touched, living)
     advance = progress.start("vectors into the quick index", len(living), "papers")

@@ -56,7 +56,7 @@ class _Call(ctypes.Structure):
         ),
         *((name, _WHOLE) for name in ("k", "id_count", "matches", "ids_limit", "sparse")),
         *((name, _WHOLE) for name in ("graph_from", "ef", "barred")),
-        *((name, _REAL) for name in ("slack", "stop")),
+        *((name, _REAL) for name in ("slack", "stop", "stop_dense")),
         *(
             (name, _WHOLE)
             for name in (
@@ -177,6 +177,7 @@ class Searcher:
         struct.barred = call.barred
         struct.slack = call.slack
         struct.stop = call.stop
+        struct.stop_dense = call.stop_dense
         failed = self._search(place.address)
         if failed:
             self._idle.append(place)

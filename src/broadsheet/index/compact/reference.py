@@ -28,7 +28,7 @@ from broadsheet.index.compact.layout import (
     Positions,
     Vectors,
 )
-from broadsheet.index.compact.walking import Walk, nearest_clusters
+from broadsheet.index.compact.walking import Near, Walk, look_near
 
 #: Positions looked at between two looks at the threshold.
 CHUNK = 128
@@ -77,7 +77,9 @@ class Call:
         ids: Rows allowed as a list of positions, ascending, instead of `bits`.
         ids_limit: Matches up to which all are scored in 8 bits.
         slack: Width of an estimate, in units of factor * |q - c|.
-        stop: Share of k that may be expected missing at the end; below 0: visit all clusters.
+        stop: Share of k that may be expected missing at the end, where few of the rows near the
+            query are allowed; below 0: visit all clusters.
+        stop_dense: Likewise where `DENSE` of the rows near it are allowed, or more.
         sparse: Codes are skipped in clusters with less than one match in so many rows.
         graph_from: Matches from which a graph, if there is one, is walked, and matches in
             proportion there must be in the nearest clusters.
@@ -92,6 +94,7 @@ class Call:
     ids_limit: int = 0
     slack: float = 1.1
     stop: float = 0.03
+    stop_dense: float = 0.03
     sparse: int = 16
     graph_from: int = 0
     ef: int = 0
@@ -180,10 +183,11 @@ def search(view: View, call: Call) -> Answer:
     query = prepare(call.query, view.arrays["signs"])
     if matches <= call.k + FEW or call.ids is not None or matches <= call.ids_limit:
         return _by_ids(view, call, query, matches)
+    near = look_near(view.arrays, query, call.bits)
     walked = None
     if call.ef and matches >= call.graph_from:
-        walked = _by_graph(view, call, query, matches)
-    return walked or _by_clusters(view, call, query, matches)
+        walked = _by_graph(view, call, query, matches, near)
+    return walked or _by_clusters(view, call, query, matches, near)
 
 
 def _margin(view: View, query: Query) -> np.float32:
@@ -223,56 +227,46 @@ def _eights(view: View, query: Query, positions: Positions) -> Vectors:
     return eight_dots(arrays["rows8"][positions], arrays["row_scales"][positions], query)
 
 
-def _by_graph(view: View, call: Call, query: Query, matches: int) -> Answer | None:
+def _by_graph(view: View, call: Call, query: Query, matches: int, near: Near) -> Answer | None:
     """Walk the graph; None where few of the rows near the query are allowed, or too few found."""
     arrays = view.arrays
-    near = eight_dots(arrays["centres"], arrays["centre_scales"], query)
-    first = nearest_clusters(near)
-    spans = [(int(arrays["starts"][c]), int(arrays["starts"][c + 1])) for c in first]
-    mask = None if call.bits is None else call.bits.mask()
-    near_rows = sum(high - low for low, high in spans)
-    near_matches = near_rows
-    if mask is not None:
-        near_matches = sum(int(mask[low:high].sum()) for low, high in spans)
-    if near_matches * len(arrays["rows"]) < call.graph_from * near_rows:
+    if near.matches * len(arrays["rows"]) < call.graph_from * near.rows:
         return None
+    mask = None if call.bits is None else call.bits.mask()
     pool = _Pool(call.k, _margin(view, query))
     answer = Answer(pool.positions, pool.scores, 3, matches)
-    answer.near_rows, answer.near_matches = near_rows, near_matches
+    answer.near_rows, answer.near_matches = near.rows, near.matches
 
     def score(rows: Positions) -> Floats:
         answer.reranked += len(rows)
         return _eights(view, query, rows)
 
     walk = Walk(arrays, mask, call.ef, score, pool.offer)
-    walk.run(arrays["entries"][first], call.barred)
+    walk.run(arrays["entries"][near.nearest], call.barred)
     if len(pool.best) < call.k:
         return None
     return _finish(view, call, query, answer, pool.final())
 
 
-def _by_clusters(view: View, call: Call, query: Query, matches: int) -> Answer:
+def _by_clusters(view: View, call: Call, query: Query, matches: int, near: Near) -> Answer:
     arrays = view.arrays
     starts = arrays["starts"].astype(np.int64)
     mask = None if call.bits is None else call.bits.mask()
     sizes = np.diff(starts)
     held = sizes if mask is None else np.add.reduceat(mask.astype(np.int64), starts[:-1])
-    near = eight_dots(arrays["centres"], arrays["centre_scales"], query)
-    bound = near + np.float32(view.reach) * (query.norm * arrays["spreads"])
+    bound = near.scores + np.float32(view.reach) * (query.norm * arrays["spreads"])
     order = np.lexsort((np.arange(len(bound)), -bound))
     order = order[held[order] > 0]
     pool = _Pool(call.k, _margin(view, query))
     answer = Answer(pool.positions, pool.scores, 1 if call.stop >= 0 else 2, matches)
+    answer.near_rows, answer.near_matches = near.rows, near.matches
     stop = _Stop(view, near, query, held.astype(np.float32), call)
     visits = _Visits(view, call, query, mask, pool, answer)
     due = 1
     for visited, cluster in enumerate(order, start=1):
-        visits.visit(int(cluster), near[cluster])
+        visits.visit(int(cluster), near.scores[cluster])
         stop.visit(int(cluster))
         answer.clusters = visited
-        if visited <= 8:
-            answer.near_rows += int(sizes[cluster])
-            answer.near_matches += int(held[cluster])
         if visited >= due:
             visits.flush(0)
             due = visited + 1 + visited // 4
@@ -349,15 +343,16 @@ class _Visits:
 class _Stop:
     """Expected number of missed results among the rows of the clusters not visited yet."""
 
-    def __init__(self, view: View, near: Floats, query: Query, held: Floats, call: Call) -> None:
+    def __init__(self, view: View, near: Near, query: Query, held: Floats, call: Call) -> None:
         inverse = np.float32(1) / np.maximum(query.norm, np.float32(1e-30))
-        self._near = _widened(near)
+        self._near = _widened(near.scores)
         self._inverse = _widened(view.arrays["sharpness"] * inverse)
         self._left = _widened(held)
         self._seen = np.zeros_like(self._left)
         self._tail = view.arrays["tail"]
         self._prior = np.float32(view.prior)
-        self._call = call
+        self._k = np.float32(call.k)
+        self._stop = np.float32(call.stop_dense if near.dense else call.stop)
 
     def visit(self, cluster: int) -> None:
         """Move a cluster from those left to those seen."""
@@ -370,10 +365,10 @@ class _Stop:
         bins = np.minimum(np.maximum(bins, np.float32(0)), np.float32(TAIL_BINS - 1))
         share = self._tail[bins.astype(np.int32)]
         left, seen = lane_sum(self._left * share), lane_sum(self._seen * share)
-        k = np.float32(self._call.k)
+        k = self._k
         # More found than expected: more is missing, too. Fewer: nearer rows are not allowed, which
         # says nothing about those further off.
-        allowed = (np.float32(self._call.stop) * k) * (min(seen, k) + self._prior)
+        allowed = (self._stop * k) * (min(seen, k) + self._prior)
         return bool(left * (k + self._prior) <= allowed)
 
 

@@ -27,7 +27,7 @@ from broadsheet.index.compact.layout import (
     checked_arrays,
     padded,
 )
-from broadsheet.index.compact.planner import PATHS, Costs, Plan
+from broadsheet.index.compact.planner import PATHS, Costs, Plan, Stops
 from broadsheet.index.compact.rotation import draw_signs
 from broadsheet.index.compact.scanning import open_search, view_of
 
@@ -160,7 +160,7 @@ class Segment:
         self.kernels = native.instruction_set()
         self._search = open_search(view_of(self.arrays, facts), self.kernels)
         self._slack = float(facts["slack"])
-        self._stop = float(facts["stop"])
+        self._stops = Stops.of(facts["stops"])
         self._limits: dict[int, tuple[int, int, int]] = {}
 
     def search(
@@ -266,8 +266,8 @@ class Segment:
         ids_limit, graph_from, ef = limits
         # The walk's width is fitted to one target.
         ef = ef if recall <= TARGET else 0
-        stop = (1 - recall) * self._stop if recall < 1 else -1.0
-        call = reference.Call(query, k, bits, ids, ids_limit, self._slack, stop)
+        call = reference.Call(query, k, bits, ids, ids_limit, self._slack)
+        call.stop, call.stop_dense = self._stops.at(k, recall)
         if ef:
             call.graph_from, call.ef = graph_from, ef
         return call

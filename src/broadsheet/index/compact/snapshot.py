@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from broadsheet.core.errors import BadInput
 from broadsheet.index.attributes import AttributeStore
@@ -25,6 +27,8 @@ FORMAT = 1
 META = "meta.json"
 #: Up to so many allowed rows are handed over as a list.
 _LISTED = 1024
+#: Up to so many hits python sorts quicker than numpy.
+_SORTED_IN_PYTHON = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +143,10 @@ class Snapshot:
         self.tiers = tuple(tiers)
         self.recent = recent
         self.alive = tuple(_without(tier, recent.touched) for tier in tiers)
+        self._unfiltered = tuple(
+            None if bits.count == tier.size else _listed_or_set(bits, tier.size)
+            for tier, bits in zip(tiers, self.alive, strict=True)
+        )
         self.size = sum(bits.count for bits in self.alive) + len(recent.numbers)
         self._selector: tuple[AttributeStore, Selector] | None = None
 
@@ -181,20 +189,24 @@ class Snapshot:
         attributes: AttributeStore,
         recall: float,
     ) -> list[Answer]:
-        """Search for several queries; see `CompactIndex.search`."""
+        """Search for several queries under one filter; see `CompactIndex.search`."""
         parts = []
-        for tier, alive in zip(self.tiers, self.alive, strict=True):
-            within = _narrowed(tier, alive, allowed, attributes)
+        for place, tier in enumerate(self.tiers):
+            within = self._unfiltered[place]
+            if allowed is not None:
+                within = _narrowed(tier, self.alive[place], allowed, attributes)
             if within is None or _count(within):
                 parts.append(_from_tier(tier, within, queries, k, recall))
         chosen = self._chosen(allowed, attributes)
         answers = []
         for place, query in enumerate(queries):
-            pieces = [part[place].hits for part in parts]
+            best = _merged([part[place].hits for part in parts], k)
             if len(chosen):
-                pieces.append(exact.nearest(self.recent, chosen, query, k))
-            found = tuple(part[place].found for part in parts)
-            answers.append(Answer(hits=_merged(pieces, k), found=found, recent=len(chosen)))
+                least = best[-1][1] if len(best) == k else -math.inf
+                found = exact.nearest(self.recent, chosen, query, k, least)
+                best = _merged([found], k, best)
+            results = tuple(part[place].found for part in parts)
+            answers.append(Answer(hits=best, found=results, recent=len(chosen)))
         return answers
 
     def _chosen(self, allowed: Allowed | None, attributes: AttributeStore) -> Numbers:
@@ -207,7 +219,7 @@ class Snapshot:
                 self._selector = attributes, attributes.in_order(numbers)
             return self._selector[1].select(allowed).ids().astype(np.int64)
         if not is_mask(allowed):
-            return np.flatnonzero(np.isin(numbers, allowed))
+            return np.flatnonzero(_held(numbers, np.asarray(allowed, dtype=np.int64)))
         inside = (numbers >= 0) & (numbers < len(allowed))
         inside[inside] = allowed[numbers[inside]]
         return np.flatnonzero(inside)
@@ -221,6 +233,16 @@ class _Part:
     found: Found
 
 
+def _held(numbers: Numbers, allowed: Numbers) -> npt.NDArray[np.bool_]:
+    """Return which of the numbers are in a list, which is mostly ascending already."""
+    if not len(allowed):
+        return np.zeros(len(numbers), dtype=np.bool_)
+    rising = allowed if (allowed[1:] >= allowed[:-1]).all() else np.sort(allowed)
+    at = np.minimum(np.searchsorted(rising, numbers), len(rising) - 1)
+    held: npt.NDArray[np.bool_] = rising[at] == numbers
+    return held
+
+
 def _without(tier: Tier, touched: Numbers) -> Bits:
     """Return the rows of a tier that count still."""
     places = tier.places(touched) if len(touched) else touched
@@ -230,44 +252,46 @@ def _without(tier: Tier, touched: Numbers) -> Bits:
 
 
 def _narrowed(
-    tier: Tier, alive: Bits, allowed: Allowed | None, attributes: AttributeStore
-) -> Bits | Ids | None:
-    """Return the rows of a tier that are allowed and count; None for all that it has.
+    tier: Tier, alive: Bits, allowed: Allowed, attributes: AttributeStore
+) -> layout.Bits | Ids:
+    """Return the rows of a tier that are allowed and count."""
+    found = tier.select(allowed, attributes)
+    if isinstance(found, Bits):
+        found = found & alive if alive.count < tier.size else found
+    else:
+        found = found[alive.holds(found)]
+    return _listed_or_set(found, tier.size)
+
+
+def _listed_or_set(found: Bits | Ids, size: int) -> layout.Bits | Ids:
+    """Return rows of a tier as a segment takes them.
 
     A list or bits: that depends on the number of rows alone, so equal sets are searched alike.
     """
-    if allowed is None:
-        found: Bits | Ids | None = None if alive.count == tier.size else alive
-    else:
-        found = tier.select(allowed, attributes)
-        if isinstance(found, Bits):
-            found = found & alive if alive.count < tier.size else found
-        else:
-            found = found[alive.holds(found)]
-    if isinstance(found, Bits):
-        return found.ids() if found.count <= _LISTED else found
-    if found is None or len(found) <= _LISTED:
-        return found
-    return Bits.of_ids(found, tier.size)
+    if not isinstance(found, Bits):
+        if len(found) <= _LISTED:
+            return found
+        found = Bits.of_ids(found, size)
+    if found.count <= _LISTED:
+        return found.ids()
+    return layout.Bits(found.words, size, found.count)
 
 
-def _count(within: Bits | Ids) -> int:
-    return within.count if isinstance(within, Bits) else len(within)
+def _count(within: layout.Bits | Ids) -> int:
+    """Return how many rows of a tier may be found."""
+    return within.count if isinstance(within, layout.Bits) else len(within)
 
 
 def _from_tier(
-    tier: Tier, within: Bits | Ids | None, queries: Vectors, k: int, recall: float
+    tier: Tier, within: layout.Bits | Ids | None, queries: Vectors, k: int, recall: float
 ) -> list[_Part]:
     """Search a segment; rows that tie with the last place are all looked at, to order by number."""
     rows = tier.size if within is None else _count(within)
-    allowed: layout.Bits | Ids | None = within if not isinstance(within, Bits) else None
-    if isinstance(within, Bits):
-        allowed = layout.Bits(within.words, within.size, within.count)
     parts = []
     for query in queries:
         asked = k + 1
         while True:
-            result = tier.segment.search(query, min(asked, rows), allowed, recall=recall)
+            result = tier.segment.search(query, min(asked, rows), within, recall=recall)
             scores = result.scores
             if len(scores) <= k or scores[k - 1] > scores[-1] or asked >= rows:
                 break
@@ -276,11 +300,15 @@ def _from_tier(
     return parts
 
 
-def _merged(pieces: Sequence[tuple[Numbers, Vectors]], k: int) -> list[tuple[int, float]]:
+def _merged(
+    pieces: Sequence[tuple[Numbers, Vectors]], k: int, more: Sequence[tuple[int, float]] = ()
+) -> list[tuple[int, float]]:
     """Return the best k of several lists; equal scores by number."""
-    if not pieces:
-        return []
-    numbers = np.concatenate([one for one, _ in pieces])
-    scores = np.concatenate([one for _, one in pieces])
-    order = np.lexsort((numbers, -scores))[:k]
-    return list(zip(numbers[order].tolist(), scores[order].tolist(), strict=True))
+    found = [*more]
+    for numbers, scores in pieces:
+        found += zip(numbers.tolist(), scores.tolist(), strict=True)
+    if len(found) <= _SORTED_IN_PYTHON:
+        return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:k]
+    numbers = np.fromiter((number for number, _ in found), dtype=np.int64, count=len(found))
+    scores = np.fromiter((score for _, score in found), dtype=np.float64, count=len(found))
+    return [found[place] for place in np.lexsort((numbers, -scores))[:k].tolist()]

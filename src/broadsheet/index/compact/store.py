@@ -33,13 +33,15 @@ from broadsheet.core.progress import Progress, Silent
 from broadsheet.core.seeds import SeedTree
 from broadsheet.index.attributes import AttributeStore
 from broadsheet.index.compact import merging, updates
-from broadsheet.index.compact.files import write_sealed
+from broadsheet.index.compact.files import settle, write_sealed
 from broadsheet.index.compact.segment import RECALL
 from broadsheet.index.compact.snapshot import META, Answer, Meta, Snapshot
-from broadsheet.index.compact.tiers import Allowed
+from broadsheet.index.compact.tiers import Allowed, sharing
 from broadsheet.index.compact.updates import Numbers, Recent, Vectors
 
 _WAIT_S = 30.0
+#: How the files begin that go when the committed state does not name them.
+_OURS = ("segment.", "alive.", "recent.", f".{META}.")
 _NOTHING = AttributeStore()
 
 
@@ -124,12 +126,26 @@ class CompactIndex:
         return self.search_many(np.asarray(query).reshape(1, -1), k, allowed, recall=recall)[0]
 
     def search_many(
-        self, queries: Vectors, k: int, allowed: Allowed | None = None, *, recall: float = RECALL
+        self,
+        queries: Vectors,
+        k: int,
+        allowed: Allowed | list[Allowed | None] | None = None,
+        *,
+        recall: float = RECALL,
     ) -> list[Answer]:
-        """Search for several queries under one filter, which is evaluated once; see `search`.
+        """Search for several queries; the same answers as one by one, see `search`.
+
+        A filter is evaluated once for all the queries that share it. Predicates are the same when
+        their canonical forms are, masks and lists of numbers when they are the same array.
+
+        Args:
+            queries: [n, dim].
+            k: How many for each.
+            allowed: One filter for all queries, or a list with one for each.
+            recall: As in `search`.
 
         Shape:
-            queries [n, dim]; the result has n answers.
+            The result has n answers.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self._dim:
@@ -138,9 +154,18 @@ class CompactIndex:
             raise BadInput("a query has a number that is not finite")
         if not 0 < recall <= 1:
             raise BadInput("the recall is above 0 and at most 1", received=recall)
+        if isinstance(allowed, list) and len(allowed) != len(queries):
+            raise BadInput("one filter for each query is needed", received=len(allowed))
+        answers = [Answer(hits=[])] * len(queries)
         if k < 1:
-            return [Answer(hits=[]) for _ in queries]
-        return self._snapshot.search(queries, k, allowed, self.attributes, recall)
+            return answers
+        shared = sharing(allowed) if isinstance(allowed, list) else [(allowed, slice(None))]
+        snapshot = self._snapshot
+        for one, places in shared:
+            found = snapshot.search(queries[places], k, one, self.attributes, recall)
+            for place, answer in zip(np.arange(len(queries))[places], found, strict=True):
+                answers[place] = answer
+        return answers
 
     def explain(
         self, query: Vectors, k: int, allowed: Allowed | None = None, *, recall: float = RECALL
@@ -262,8 +287,10 @@ class CompactIndex:
             made = merging.build(before, first, seeds, graph=graph, progress=progress)
             with self._committing():
                 meta = merging.carried(made, before, self._snapshot)
+                settle(self.folder)
                 self._commit(Snapshot.open(self.folder, meta))
-            self._forget_other_files()
+                settle(self.folder)
+                self._forget_other_files()
 
     @contextlib.contextmanager
     def _committing(self) -> Iterator[None]:
@@ -289,12 +316,12 @@ class CompactIndex:
         raise _missing(missing)
 
     def _forget_other_files(self) -> None:
-        """Delete what neither the committed state nor a writer at work needs."""
+        """Delete what the committed state does not need; nobody writes to the folder meanwhile."""
         meta = self._snapshot.meta
         kept = {tier.name for tier in meta.tiers} | set(meta.log.files)
         kept |= {tier.alive.file for tier in meta.tiers if tier.alive}
         for path in self.folder.glob("*.*"):
-            if path.name in kept or not path.name.startswith(("segment.", "alive.", "recent.")):
+            if path.name in kept or not path.name.startswith(_OURS):
                 continue
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -12,9 +12,17 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from broadsheet.core.clock import timestamp
 from broadsheet.index.attributes import AttributeStore
 from broadsheet.index.bitmaps import Bits, Ids, Mask
-from broadsheet.index.compact.files import StoredArray, damaged, read_sealed, write_sealed
+from broadsheet.index.canonical import canonical
+from broadsheet.index.compact.files import (
+    StoredArray,
+    damaged,
+    read_sealed,
+    settle,
+    write_sealed,
+)
 from broadsheet.index.compact.segment import Built, Segment
 from broadsheet.index.compact.updates import Numbers
 from broadsheet.index.predicates import Predicate
@@ -58,6 +66,22 @@ def is_mask(allowed: npt.NDArray[Any]) -> TypeGuard[Mask]:
     return allowed.dtype == np.bool_
 
 
+def sharing(allowed: Sequence[Allowed | None]) -> list[tuple[Allowed | None, list[int]]]:
+    """Return each filter once, with the places in a list at which it stands.
+
+    Example:
+        >>> from broadsheet.index.predicates import AllOf, Contains
+        >>> red = Contains("colour", "red")
+        >>> [places for _, places in sharing([red, None, AllOf((red,)), None])]
+        [[0, 2], [1, 3]]
+    """
+    found: dict[object, tuple[Allowed | None, list[int]]] = {}
+    for place, one in enumerate(allowed):
+        key = id(one) if one is None or isinstance(one, np.ndarray) else canonical(one)
+        found.setdefault(key, (one, []))[1].append(place)
+    return list(found.values())
+
+
 class Tier:
     """Opens a tier without reading its large files.
 
@@ -82,6 +106,8 @@ class Tier:
             self.segment = Segment(arrays, facts["facts"])
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(self._folder, f"it is of another version ({error})") from None
+        #: When it was built (ISO 8601).
+        self.built = str(facts.get("built", ""))
         self.size = len(self.numbers)
         self.alive = Bits.full(self.size)
         if state.alive is not None:
@@ -109,7 +135,9 @@ class Tier:
         if len(numbers) > _BISECTED and self._table is not None:
             inside = numbers[(numbers >= 0) & (numbers < len(self._table))]
             found = self._table[inside]
-            return np.unique(found[found >= 0])
+            held = np.zeros(self.size, dtype=np.bool_)
+            held[found[found >= 0]] = True
+            return np.flatnonzero(held).astype(np.int32)
         at = np.searchsorted(self.numbers, numbers, sorter=self._by_number)
         near = self._by_number[np.minimum(at, self.size - 1)] if self.size else at[:0]
         asked = numbers[: len(near)]
@@ -172,5 +200,7 @@ def write_tier(folder: Path, name: str, built: Built, numbers: Numbers) -> TierS
         key: StoredArray.write(below, f"{key}.bin", array).as_facts()
         for key, array in arrays.items()
     }
-    write_sealed(below / _FACTS, {"arrays": stored, "facts": built.facts})
+    facts = {"arrays": stored, "facts": built.facts, "built": timestamp()}
+    write_sealed(below / _FACTS, facts)
+    settle(below)
     return TierState(name=name)

@@ -1,18 +1,22 @@
-"""The walk over the neighbour graph in numpy: what the native code does, step by step."""
+"""What lies near a query, and the walk over the neighbour graph: the native steps in numpy."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from broadsheet.index.compact.layout import Positions, Vectors
+from broadsheet.index.compact.arithmetic import Query, eight_dots
+from broadsheet.index.compact.layout import Bits, Positions, Vectors
 
 #: Clusters in which the density of matches is measured, and where a walk begins.
 NEAREST = 8
+#: Share of their rows, as a fraction, from which on many are allowed.
+DENSE = (2, 5)
 #: Rows that wait to be expanded, at most.
 FRONTIER = 16384
 
@@ -93,6 +97,39 @@ class Walk:
         self._take(rows[taken], scores[taken])
 
 
-def nearest_clusters(near: Vectors) -> npt.NDArray[np.int64]:
-    """Return the clusters with the best centres, equal ones by number."""
-    return np.lexsort((np.arange(len(near)), -near))[:NEAREST]
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The neighbourhood of a query.
+
+    Attributes:
+        scores: float32 [lists], of the centres.
+        nearest: The clusters with the best centres, equal ones by number; at most `NEAREST`.
+        rows: Rows of these clusters.
+        matches: How many of the rows are allowed.
+
+    Example:
+        >>> Near(np.zeros(1, np.float32), np.zeros(1, np.int64), rows=10, matches=4).dense
+        True
+    """
+
+    scores: Vectors
+    nearest: npt.NDArray[np.int64]
+    rows: int
+    matches: int
+
+    @property
+    def dense(self) -> bool:
+        """Whether many rows near the query are allowed."""
+        return self.matches * DENSE[1] >= self.rows * DENSE[0]
+
+
+def look_near(arrays: dict[str, npt.NDArray[Any]], query: Query, bits: Bits | None) -> Near:
+    """Score all centres and count what is allowed in the nearest clusters."""
+    scores = eight_dots(arrays["centres"], arrays["centre_scales"], query)
+    nearest = np.lexsort((np.arange(len(scores)), -scores))[:NEAREST]
+    spans = [(int(arrays["starts"][c]), int(arrays["starts"][c + 1])) for c in nearest]
+    rows = matches = sum(high - low for low, high in spans)
+    if bits is not None:
+        mask = bits.mask()
+        matches = sum(int(mask[low:high].sum()) for low, high in spans)
+    return Near(scores, nearest, rows, matches)

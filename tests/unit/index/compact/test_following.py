@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from broadsheet.core.errors import BadInput
 from broadsheet.core.progress import Silent
 from broadsheet.index.compact import following, merging
+from broadsheet.index.compact.files import read_sealed, write_sealed
 from broadsheet.index.compact.following import (
     FOLDER,
     follow,
@@ -185,6 +187,22 @@ def test_killed_while_catching_up_it_is_done_again(
             with pytest.raises(KeyboardInterrupt):
                 follow(store)
         assert open_beside(store) is None
+        follow(store)
+        index = open_beside(store)
+        assert index is not None
+        agree(store, index)
+
+
+def test_one_of_an_older_layout_is_refused_and_made_anew(tmp_path: Path) -> None:
+    with VectorStore(tmp_path, DIM, writable=True) as store:
+        put(store, list(range(50)))
+        follow(store)
+        path = next((tmp_path / FOLDER).glob("segment.*/facts.json"))
+        body = read_sealed(path)
+        older = {**body["facts"], "layout": body["facts"]["layout"] - 1}
+        write_sealed(path, {**body, "facts": older})
+        with pytest.raises(BadInput, match="another layout"):
+            open_beside(store)
         follow(store)
         index = open_beside(store)
         assert index is not None

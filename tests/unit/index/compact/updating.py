@@ -53,6 +53,7 @@ def say(what: object) -> None:
 def main(folder: Path) -> None:
     """Go on from the last committed operation."""
     merging.RECENT, merging.FEWEST = 100, 20
+    merging.MAPPED_FROM = 0  # merges go through a file, which a kill may leave behind
     index = CompactIndex(folder, DIM)
     say("ready")
     for place in range(int(index.mark or 0), OPERATIONS):

@@ -11,6 +11,8 @@ from broadsheet.core.errors import BadInput, NotFound, PartialResult, SourceErro
 from broadsheet.core.paths import exclusive
 from broadsheet.papers import backup as module
 from broadsheet.papers.backup import MANIFEST, backup, restore, verify
+from broadsheet.papers.leaderboard.submissions import FOLDER, submissions, submit
+from broadsheet.papers.leaderboard.tasks import RunTask
 from broadsheet.papers.store import STORE_FILE, Store, canonical_state
 
 
@@ -76,7 +78,7 @@ def test_damage_is_found_before_anything_changes(
     elif damage == "manifest":
         manifest.write_text("{")
     elif damage == "newer":
-        manifest.write_text(json.dumps({**data, "format": 2}))
+        manifest.write_text(json.dumps({**data, "format": 3}))
     else:
         # The manifest agrees with a damaged file: the integrity check must find it.
         content = bytearray(store_file.read_bytes())
@@ -101,11 +103,20 @@ def test_names_in_a_manifest_cannot_lead_elsewhere(filled: Store, tmp_path: Path
     backup(filled.home, tmp_path / "b")
     data = json.loads((tmp_path / "b" / MANIFEST).read_bytes())
     (tmp_path / "secret").write_text("x")
-    data["files"]["../secret"] = module.hash_file(tmp_path / "secret")
-    (tmp_path / "b" / MANIFEST).write_text(json.dumps(data))
-    for check in (True, False):
-        with pytest.raises(BadInput, match="names other files"):
-            restore(tmp_path / "b", tmp_path / "new", check=check)
+    digest = module.hash_file(tmp_path / "secret")
+    for name in (
+        "../secret",
+        "leaderboard/../../secret.json",
+        "leaderboard/../secret.json",
+        "leaderboard/tiny/.lock.json",
+        "leaderboard/tiny/secret",
+        "models/tiny/secret.json",
+    ):
+        files = {**data["files"], name: digest}
+        (tmp_path / "b" / MANIFEST).write_text(json.dumps({**data, "files": files}))
+        for check in (True, False):
+            with pytest.raises(BadInput, match="names other files"):
+                restore(tmp_path / "b", tmp_path / "new", check=check)
 
 
 def test_waits_for_no_other_writer(filled: Store, tmp_path: Path) -> None:
@@ -124,3 +135,63 @@ def test_full_disk_leaves_no_half_backup(
     with pytest.raises(PartialResult, match="the disk is full"):
         backup(filled.home, tmp_path / "b")
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == []
+
+
+@pytest.fixture
+def with_runs(filled: Store, tmp_path: Path) -> Store:
+    """A library to which two runs were handed in; a third was cut off in the middle."""
+    task = RunTask(
+        name="tiny",
+        documents=frozenset({"d", "e"}),
+        queries=frozenset({"q"}),
+        qrels={"q": {"d": 1}},
+    )
+    (tmp_path / "run").write_text("q Q0 d 1 2.0 x\nq Q0 e 2 1.0 x\n")
+    for name in ("My run", "other+1"):
+        submit(tmp_path / "run", task, name, filled.home)
+    (filled.home / "leaderboard" / "tiny" / ".half.run.gz.1.tmp").write_text("x")
+    return filled
+
+
+def test_runs_of_the_leaderboard_are_kept(with_runs: Store, tmp_path: Path) -> None:
+    manifest = backup(with_runs.home, tmp_path / "b")
+    assert manifest.format == 2
+    assert module.RUNS == FOLDER
+    below = [name for name in manifest.files if name.startswith("leaderboard/")]
+    assert below == [
+        *("leaderboard/tiny/my-run.json", "leaderboard/tiny/my-run.run.gz"),
+        *("leaderboard/tiny/other+1.json", "leaderboard/tiny/other+1.run.gz"),
+    ]
+    assert verify(tmp_path / "b") == manifest
+    new = tmp_path / "new"
+    restore(tmp_path / "b", new)
+    assert submissions(new) == submissions(with_runs.home)
+    for name in below:
+        assert (new / name).read_bytes() == (with_runs.home / name).read_bytes()
+    assert sorted(path.name for path in (new / "leaderboard" / "tiny").iterdir()) == sorted(
+        Path(name).name for name in below
+    )
+    (tmp_path / "b" / below[1]).write_bytes(b"other")
+    with pytest.raises(BadInput, match="changed"):
+        verify(tmp_path / "b")
+
+
+def test_a_restore_takes_no_run_away(with_runs: Store, tmp_path: Path) -> None:
+    backup(with_runs.home, tmp_path / "b")
+    place = with_runs.home / "leaderboard" / "tiny"
+    shutil.copyfile(place / "my-run.json", place / "later.json")
+    (place / "my-run.json").unlink()
+    with_runs.close()
+    restore(tmp_path / "b", with_runs.home, replace=True)
+    assert {path.stem for path in place.glob("[a-z]*.json")} == {"my-run", "other+1", "later"}
+
+
+def test_a_backup_without_runs_is_read_by_earlier_versions(filled: Store, tmp_path: Path) -> None:
+    manifest = backup(filled.home, tmp_path / "b")
+    assert (manifest.format, sorted(manifest.files)) == (1, [STORE_FILE, "settings.json"])
+
+
+def test_a_run_that_is_being_handed_in_is_not_cut(with_runs: Store, tmp_path: Path) -> None:
+    with exclusive(with_runs.home / "leaderboard" / "lock", "a test"), pytest.raises(SourceError):
+        backup(with_runs.home, tmp_path / "b")
+    assert not (tmp_path / "b").exists()

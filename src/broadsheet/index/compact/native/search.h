@@ -24,6 +24,9 @@ struct work {
   int32_t *chunk, *sums, *heap;
   int64_t pending;
   float *near, *bound, *inverse, *left, *seen;
+  int32_t nearest[NEAREST]; /* clusters with the best centres, best first */
+  int64_t nearest_count;
+  int dense; /* many of their rows are allowed */
   uint8_t *visited; /* NULL: no graph */
   int32_t *waiting;
   float *waiting_scores, *kept;
@@ -416,7 +419,8 @@ static int enough(const struct work *work, const struct call *call) {
   /* More found than expected: more is missing, too. Fewer: nearer rows are not allowed, which says
      nothing about those further off. */
   seen = seen < k ? seen : k;
-  return left * (k + view->prior) <= (call->stop * k) * (seen + view->prior);
+  float stop = work->dense ? call->stop_dense : call->stop;
+  return left * (k + view->prior) <= (stop * k) * (seen + view->prior);
 }
 
 static void search_clusters(struct work *work, struct call *call) {
@@ -431,10 +435,6 @@ static void search_clusters(struct work *work, struct call *call) {
     if (left) sift(work->bound, work->heap, 0, left);
     visit(work, call, cluster);
     call->clusters = visited;
-    if (visited <= 8) {
-      call->near_rows += view->starts[cluster + 1] - view->starts[cluster];
-      call->near_matches += (int64_t)work->left[cluster];
-    }
     work->seen[cluster] = work->left[cluster];
     work->left[cluster] = 0.0f;
     if (visited >= due) {
@@ -447,16 +447,24 @@ static void search_clusters(struct work *work, struct call *call) {
   finish_pool(call, &work->pool);
 }
 
-/* The nearest clusters, best first; returns how many. */
-static int64_t nearest(const struct work *work, int64_t lists, int32_t *out) {
+/* Find the nearest clusters, and count how many of their rows are allowed. */
+static void look_near(struct work *work, struct call *call) {
+  const struct view *view = call->view;
+  int32_t *out = work->nearest;
   int64_t count = 0;
-  for (int32_t c = 0; c < lists; c++) {
+  for (int32_t c = 0; c < view->lists; c++) {
     if (count == NEAREST && work->near[c] <= work->near[out[count - 1]]) continue;
     int64_t at = count < NEAREST ? count++ : count - 1;
     for (; at && work->near[out[at - 1]] < work->near[c]; at--) out[at] = out[at - 1];
     out[at] = c;
   }
-  return count;
+  work->nearest_count = count;
+  for (int64_t i = 0; i < count; i++) {
+    int64_t low = view->starts[out[i]], high = view->starts[out[i] + 1];
+    call->near_rows += high - low;
+    call->near_matches += call->bits ? members(call->bits, low, high) : high - low;
+  }
+  work->dense = call->near_matches * DENSE_OF >= call->near_rows * DENSE;
 }
 
 static int allowed(const struct call *call, int32_t at) {
@@ -523,14 +531,10 @@ static int visit_row(struct work *work, int32_t row) {
    the rows near the query are allowed, or too few were found. */
 static int search_graph(struct work *work, struct call *call) {
   const struct view *view = call->view;
-  int32_t first[NEAREST], met[2 * CHUNK];
-  int64_t count = nearest(work, view->lists, first), near_rows = 0, near_matches = 0;
-  for (int64_t i = 0; i < count; i++) {
-    int64_t low = view->starts[first[i]], high = view->starts[first[i] + 1];
-    near_rows += high - low;
-    near_matches += call->bits ? members(call->bits, low, high) : high - low;
-  }
-  if (near_matches * view->rows < call->graph_from * near_rows) return 0;
+  const int32_t *first = work->nearest;
+  int32_t met[2 * CHUNK];
+  int64_t count = work->nearest_count;
+  if (call->near_matches * view->rows < call->graph_from * call->near_rows) return 0;
   struct pool kept = {.k = call->ef, .best = work->kept};
   int64_t waiting = 0;
   start_pool(work, call);
@@ -555,8 +559,6 @@ static int search_graph(struct work *work, struct call *call) {
     return 0;
   }
   call->path = 3;
-  call->near_rows = near_rows;
-  call->near_matches = near_matches;
   finish_pool(call, &work->pool);
   return 1;
 }
@@ -578,6 +580,7 @@ int NAME(search)(struct call *call) {
     return 0;
   }
   score_centres(&work, call);
+  look_near(&work, call);
   if (!work.visited || !call->ef || call->matches < call->graph_from || !search_graph(&work, call))
     search_clusters(&work, call);
   return 0;
