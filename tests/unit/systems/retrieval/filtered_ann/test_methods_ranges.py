@@ -56,6 +56,17 @@ def test_serf_links_stay_inside_the_range() -> None:
     assert linked > 300
 
 
+def test_serf_has_room_for_every_link() -> None:
+    count, degree = 400, 2  # few links a row: most are ended, and each end is a link more
+    table, own, _ = build_segments(_units(count, dim=2, seed=4), degree, 30, 200, 0.0)
+    assert len(table) > 2 * count * degree
+    owners, targets = table[:, 0], table[:, 1]
+    assert ((0 <= owners) & (owners < count) & (0 <= targets) & (targets < count)).all()
+    first = table[(table[:, 2] == 0) & (targets < owners) & (table[:, 4] == count)]
+    links = {(int(row), int(target)) for row, target, *_ in first}
+    assert {(row, int(t)) for row in range(count) for t in own[row] if t >= 0} <= links
+
+
 @pytest.mark.parametrize("low", range(0, 40, 3))
 def test_serf_batches_without_leaps_are_the_pruned_candidates_of_each_left_end(low: int) -> None:
     vectors = _units(41, seed=3)

@@ -1,5 +1,8 @@
 """Sorted lists of the nearest rows so far, and the distance that sorts them.
 
+The walks of the methods differ in which links they read, and each writes its loop out: with the
+loop's few lines shared as compiled functions, answers were the same and searches 10 to 30 % slower.
+
 Legend: n rows, d dimensions. A gap is 1 - <a, b>: for rows of length 1, half their squared
 Euclidean distance. All is float32.
 """

@@ -163,9 +163,10 @@ def _push_back(
 
 @compiled
 def _room(table: Segments, size: int, more: int) -> Segments:
+    """Return a table with room for `more` links behind the first `size`."""
     if size + more <= table.shape[0]:
         return table
-    return np.concatenate((table, np.empty((table.shape[0] + more, 5), np.int32)))
+    return np.concatenate((table, np.empty((max(more, table.shape[0]), 5), np.int32)))
 
 
 @compiled
@@ -192,8 +193,8 @@ def build_segments(
     for row in range(1, count):
         gaps, rows = _walk_pool(vectors, own, back, row, width, pool, seen)
         found, held = batches(vectors, gaps, rows, degree, leap)
-        table = _room(table, size, held)
         for place in range(held):
+            table = _room(table, size, 1)
             target, left, bound = found[place]
             table[size] = np.array([row, target, left, bound, count], np.int32)
             size += 1
