@@ -16,7 +16,8 @@ import argparse
 import json
 import random
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from _texts import lines, vectors
 from broadsheet.core.errors import NotFound
 from broadsheet.core.paths import default_home
 from broadsheet.index.clauses import Clause
-from broadsheet.index.fusion import Ranking, fuse
+from broadsheet.index.fusion import Points, add, nearness, presence_beside, words_points
 from broadsheet.index.predicates import Document
 from broadsheet.index.words import WordIndex, WordWriter
 from broadsheet.papers.search.ranking import (
@@ -38,7 +39,6 @@ from broadsheet.papers.search.ranking import (
     MEANING_WEIGHT,
     NEAREST,
     QUICK_WEIGHT,
-    WORDS_WEIGHT,
 )
 from broadsheet.papers.search.reranking import READ, TOKENS
 from broadsheet.runtime import models
@@ -55,18 +55,22 @@ Lists = dict[str, list[str]]
 # -- systems: each gives, for each query, document ids in order --------------------------------
 
 
-def by_words(documents: Sequence[Document], queries: Mapping[str, str]) -> Lists:
+@contextmanager
+def words_index(documents: Sequence[Document]) -> Iterator[WordIndex]:
     with tempfile.TemporaryDirectory() as folder:
         with WordWriter(Path(folder) / "words", terms=(), numbers=()) as writer:
             writer.apply(documents, deleted=[], revision=1)
-        index = WordIndex(Path(folder) / "words", terms=(), numbers=())
+        yield WordIndex(Path(folder) / "words", terms=(), numbers=())
+
+
+def clauses_of(text: str) -> list[Clause]:
+    return [Clause(text=word) for word in text.split()]
+
+
+def by_words(documents: Sequence[Document], queries: Mapping[str, str]) -> Lists:
+    with words_index(documents) as index:
         return {
-            name: [
-                str(number)
-                for number, _ in index.search(
-                    [Clause(text=word) for word in text.split()], limit=DEPTH
-                ).hits
-            ]
+            name: [str(number) for number, _ in index.search(clauses_of(text), limit=DEPTH).hits]
             for name, text in queries.items()
         }
 
@@ -88,33 +92,50 @@ def by_bm25s(documents: Sequence[Document], queries: Mapping[str, str], depth: i
     }
 
 
-def by_meaning(
+def nearest(
     encoder: Encoder, documents: Sequence[Document], queries: Mapping[str, str]
-) -> Lists:
+) -> dict[str, list[tuple[int, float]]]:
+    """Return the nearest documents of every query with their cosines, best first."""
     texts = ["\n".join(part for part in (one.title, one.body) if part) for one in documents]
     scores = (
         vectors(encoder, list(queries.values()), "query") @ vectors(encoder, texts, "document").T
     )
     order = np.argsort(-scores, axis=1, kind="stable")[:, :NEAREST]
     return {
-        name: [str(documents[position].number) for position in row]
-        for name, row in zip(queries, order, strict=True)
+        name: [(documents[place].number, float(row[place])) for place in best]
+        for name, row, best in zip(queries, scores, order, strict=True)
     }
 
 
-def fused(words: Lists, meaning: Lists, weight: float) -> Lists:
-    return {
-        name: [
-            str(number)
-            for number, _ in fuse(
+def by_meaning(
+    encoder: Encoder, documents: Sequence[Document], queries: Mapping[str, str]
+) -> Lists:
+    near = nearest(encoder, documents, queries)
+    return {name: [str(number) for number, _ in row] for name, row in near.items()}
+
+
+def by_both(
+    encoder: Encoder, documents: Sequence[Document], queries: Mapping[str, str], weight: float
+) -> Lists:
+    """Words and meaning as the application adds them up (`papers/search/ranking.py`)."""
+    presence = presence_beside(weight)
+    lists: Lists = {}
+    with words_index(documents) as index:
+        for name, near in nearest(encoder, documents, queries).items():
+            clauses = clauses_of(queries[name])
+            hits = dict(index.search(clauses, limit=DEPTH, presence=presence).hits)
+            hits |= index.scores(clauses, [number for number, _ in near], presence=presence)
+            asked = index.weight(clauses)
+            given = words_points(list(hits.values()), asked=asked, meaning=weight)
+            nearer = [weight * one for one in nearness([cosine for _, cosine in near])]
+            both = add(
                 [
-                    Ranking(numbers=[int(one) for one in words[name]], weight=WORDS_WEIGHT),
-                    Ranking(numbers=[int(one) for one in meaning[name]], weight=weight),
+                    Points(numbers=list(hits), values=given),
+                    Points(numbers=[number for number, _ in near], values=nearer),
                 ]
             )
-        ]
-        for name in words
-    }
+            lists[name] = [str(number) for number, _ in both]
+    return lists
 
 
 def reread(
@@ -187,7 +208,7 @@ def cranfield_systems(
     for name, weight in ((STATIC, QUICK_WEIGHT), (TRANSFORMER, MEANING_WEIGHT)):
         encoder = load_encoder(models.model_folder(home, name))
         systems[name] = by_meaning(encoder, documents, queries)
-        systems[f"hybrid {name}"] = fused(systems["words"], systems[name], weight)
+        systems[f"hybrid {name}"] = by_both(encoder, documents, queries, weight)
     folder_of_reranker = models.model_folder(home, models.reranker(home))
     model = CrossEncoder(folder_of_reranker, max_tokens=TOKENS)
     for name in ("words", f"hybrid {TRANSFORMER}"):
@@ -248,7 +269,7 @@ def own_abstracts(folder: Path, home: Path, papers: int) -> dict[str, Any]:
     for name, weight in ((STATIC, QUICK_WEIGHT), (TRANSFORMER, MEANING_WEIGHT)):
         encoder = load_encoder(models.model_folder(home, name))
         systems[name] = by_meaning(encoder, documents, queries)
-        systems[f"hybrid {name}"] = fused(systems["words"], systems[name], weight)
+        systems[f"hybrid {name}"] = by_both(encoder, documents, queries, weight)
     each = {
         system: {
             name: 1 / (ranked.index(name) + 1) if name in ranked else 0.0
@@ -281,8 +302,7 @@ def main() -> None:
     systems, judged = cranfield_systems(chosen.data / "cranfield", chosen.home)
     results = {
         "settings": {
-            "rank_constant": 60,
-            "weights": {"words": WORDS_WEIGHT, TRANSFORMER: MEANING_WEIGHT, STATIC: QUICK_WEIGHT},
+            "weights": {TRANSFORMER: MEANING_WEIGHT, STATIC: QUICK_WEIGHT},
             "depth": {"words": DEPTH, "meaning": NEAREST, "reranker": READ},
             "reranker_tokens": TOKENS,
         },

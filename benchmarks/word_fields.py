@@ -88,8 +88,8 @@ def build(documents: Sequence[Document], folder: str) -> Fields:
     return Fields(index, stem, fold)
 
 
-def abstracts(chooser: random.Random) -> list[Document]:
-    papers = [p for p in read_acl(DATA / "acl-anthology") if p.year == YEAR and p.abstract]
+def abstracts(chooser: random.Random, year: int = YEAR) -> list[Document]:
+    papers = [p for p in read_acl(DATA / "acl-anthology") if p.year == year and p.abstract]
     chosen = chooser.sample(papers, PAPERS)
     return [
         Document(number=at, title=paper.title, body=paper.abstract)

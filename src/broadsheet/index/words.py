@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -31,14 +31,13 @@ from broadsheet.index.wordfiles import (
     SCHEMA_VERSION,
     SPELLING,
     STATE_FILE,
-    WEIGHTS,
-    WHOLE,
     layout_of,
     open_index,
     register_analysers,
     schema_of,
     stored_revision,
 )
+from broadsheet.index.wordqueries import WordQueries
 
 __all__ = ["WordHits", "WordIndex", "WordWriter", "stored_revision"]
 
@@ -87,6 +86,7 @@ class WordIndex:
         self._schema = self._index.schema
         self._stem, self._fold = register_analysers(self._index)
         self._searcher = self._index.searcher()
+        self._queries = WordQueries(self._schema, self._stem, self._fold, self._searcher)
 
     @property
     def size(self) -> int:
@@ -95,7 +95,7 @@ class WordIndex:
 
     def effective(self, clauses: Sequence[Clause]) -> list[Clause]:
         """Return the clauses that can match: those that are not made of very common words only."""
-        return [clause for clause in clauses if self._parts(clause)]
+        return [clause for clause in clauses if self._queries.units(clause)]
 
     def search(
         self,
@@ -104,15 +104,41 @@ class WordIndex:
         *,
         limit: int = 20,
         offset: int = 0,
+        presence: float = 0.0,
     ) -> WordHits:
-        """Rank the documents that match the words, within those that satisfy the predicate."""
-        return self._hits(self._compose(clauses, predicate), limit, offset)
+        """Rank the documents that match the words, within those that satisfy the predicate.
+
+        Args:
+            clauses: What is asked for.
+            predicate: Must hold.
+            limit: How many hits.
+            offset: How many to pass over.
+            presence: What a word adds for being there at all, in its idf; BM25 alone when 0.
+        """
+        query = self._queries.compose(clauses, predicate, presence)
+        return self._hits(query, limit, offset)
+
+    def scores(
+        self, clauses: Sequence[Clause], numbers: Sequence[int], *, presence: float = 0.0
+    ) -> dict[int, float]:
+        """Return the scores of those of some documents that match, as `search` gives them."""
+        if not numbers:
+            return {}
+        query = self._queries.compose(clauses, EVERYTHING, presence)
+        both = [(Occur.Must, query), (Occur.Must, self._queries.among(numbers))]
+        return dict(self._hits(Query.boolean_query(both), len(numbers)).hits)
+
+    def weight(self, clauses: Sequence[Clause]) -> float:
+        """Return the summed idf of what is asked for: about what a document scores by BM25 that
+        holds each word once and is as long as most.
+        """
+        return sum(unit.idf for unit in self._queries.wanted(clauses))
 
     def matching(
         self, clauses: Sequence[Clause], predicate: Predicate = EVERYTHING
     ) -> npt.NDArray[np.int64]:
         """Return the numbers of all documents that match, in no useful order."""
-        query = Query.const_score_query(self._compose(clauses, predicate), 0.0)
+        query = Query.const_score_query(self._queries.compose(clauses, predicate), 0.0)
         result = self._searcher.search(
             query, max(self.size, 1), count=False, order_by_field="number"
         )
@@ -130,7 +156,7 @@ class WordIndex:
         words = self._weightiest({"title": document.title, "text": both})
         likeness = Query.boolean_query([(Occur.Should, query) for query in words])
         itself = Query.term_query(self._schema, "number", document.number)
-        query = self._within([(Occur.Must, likeness), (Occur.MustNot, itself)], predicate)
+        query = self._queries.within([(Occur.Must, likeness), (Occur.MustNot, itself)], predicate)
         return self._hits(query, limit)
 
     def _weightiest(self, texts: Mapping[str, str]) -> list[Query]:
@@ -149,14 +175,15 @@ class WordIndex:
         ]
 
     def explain(
-        self, clauses: Sequence[Clause], numbers: Sequence[int]
+        self, clauses: Sequence[Clause], numbers: Sequence[int], *, presence: float = 0.0
     ) -> dict[int, list[tuple[str, str, float]]]:
-        """Return `(field, text, value)` for each part of documents' scores; they sum to them."""
+        """Return `(field, text, value)` for each part of documents' scores; they sum to them.
+
+        What is given for presence stands under the field `wordqueries.HELD`.
+        """
         explained: dict[int, list[tuple[str, str, float]]] = {number: [] for number in numbers}
-        one_each = [Query.term_query(self._schema, "number", number) for number in numbers]
-        any_of = Query.boolean_query([(Occur.Should, query) for query in one_each])
-        asked = Query.const_score_query(any_of, 0.0)
-        for field, text, query in self._scoring(clauses) if numbers else ():
+        asked = self._queries.among(numbers)
+        for field, text, query in self._queries.scoring(clauses, presence) if numbers else ():
             both = Query.boolean_query([(Occur.Must, query), (Occur.Must, asked)])
             for number, value in self._hits(both, len(numbers)).hits:
                 explained[number].append((field, text, value))
@@ -180,83 +207,6 @@ class WordIndex:
         pairs = [(int(n or 0), hit[0]) for n, hit in zip(numbers, result.hits, strict=False)]
         pairs.sort(key=lambda pair: (-pair[1], pair[0]))
         return WordHits(total=int(result.count), hits=pairs)  # type: ignore[attr-defined]
-
-    def _compose(self, clauses: Sequence[Clause], predicate: Predicate) -> Query:
-        strict: list[tuple[Occur, Query]] = []
-        for clause in clauses:
-            if clause.excluded or clause.kind == "phrase":
-                union = [(Occur.Should, query) for _, _, query in self._parts(clause)]
-                if union:
-                    occur = Occur.MustNot if clause.excluded else Occur.Must
-                    strict.append((occur, Query.boolean_query(union)))
-        ranking = [clause for clause in clauses if clause.kind != "phrase"]
-        optional = [(Occur.Should, query) for _, _, query in self._scoring(ranking)]
-        if optional:
-            enough = any(occur == Occur.Must for occur, _ in strict)
-            strict.append((Occur.Should if enough else Occur.Must, Query.boolean_query(optional)))
-        return self._within(strict, predicate)
-
-    def _scoring(self, clauses: Sequence[Clause]) -> Iterator[tuple[str, str, Query]]:
-        """Yield the parts that add to a score; a word that is asked for twice counts once."""
-        seen: set[tuple[bool, str, str]] = set()
-        for clause in clauses:
-            for field, text, query in () if clause.excluded else self._parts(clause):
-                key = (clause.kind == "phrase", field, text)
-                if key not in seen:
-                    seen.add(key)
-                    yield field, text, query
-
-    def _within(self, clauses: list[tuple[Occur, Query]], predicate: Predicate) -> Query:
-        """Add the filter, which must hold and does not score."""
-        positive = any(occur == Occur.Must for occur, _ in clauses)
-        if predicate != EVERYTHING or not positive:
-            accepted = Query.const_score_query(to_filter(self._schema, predicate), 0.0)
-            clauses = [*clauses, (Occur.Must, accepted)]
-        return clauses[0][1] if len(clauses) == 1 else Query.boolean_query(clauses)
-
-    def _parts(self, clause: Clause) -> list[tuple[str, str, Query]]:
-        """Return the scoring queries of a clause as `(field, text, query)`."""
-        if clause.kind == "prefix":
-            return self._prefix_parts(clause.text)
-        stems = self._stem.pre_tokenize(clause.text).tokens
-        if not stems:
-            return []
-        folded = self._fold.pre_tokenize(clause.text).tokens
-        together = clause.kind == "phrase" or clause.excluded
-        if together:
-            return [
-                (field, clause.text, self._phrase(field, folded if field == "names" else stems))
-                for field in WHOLE
-            ]
-        parts = []
-        for field, weight in WEIGHTS.items():
-            tokens = folded if field == "names" else stems
-            for text in dict.fromkeys(token.text for token in tokens):
-                query = Query.term_query(self._schema, field, text)
-                parts.append((field, text, Query.boost_query(query, weight)))
-        return parts
-
-    def _phrase(self, field: str, tokens: Sequence[tantivy.Token]) -> Query:
-        if len(tokens) == 1:
-            return Query.term_query(self._schema, field, tokens[0].text)
-        first = tokens[0].position
-        return Query.phrase_query(
-            self._schema, field, [(token.position - first, token.text) for token in tokens]
-        )
-
-    def _prefix_parts(self, text: str) -> list[tuple[str, str, Query]]:
-        """A prefix scores like one word that stands in all the documents its words stand in."""
-        *whole, prefix = self._fold.analyze(text) or [""]
-        if not prefix:
-            return []
-        # Words are letters and digits only, so the prefix needs no escaping.
-        query = Query.regex_query(self._schema, SPELLING, f"{prefix}.*")
-        if whole:
-            before = [Query.term_query(self._schema, SPELLING, word) for word in whole]
-            query = query.and_must_match(*before)
-        holding = min(self._searcher.search(query, 1).count, self.size)  # type: ignore[attr-defined]
-        weight = math.log(1 + (self.size - holding + 0.5) / (holding + 0.5))
-        return [(SPELLING, f"{text}*", Query.const_score_query(query, weight))]
 
 
 class WordWriter:

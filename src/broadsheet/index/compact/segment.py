@@ -52,6 +52,16 @@ class Built:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aim:
+    """What the planner settles for a number of results and a recall; see `reference.Call`."""
+
+    ids_limit: int
+    stops: tuple[float, float]
+    graph_from: int = 0
+    ef: int = 0
+
+
 class Found:
     """Results of a search, best first; equal scores by position.
 
@@ -161,7 +171,7 @@ class Segment:
         self._search = open_search(view_of(self.arrays, facts), self.kernels)
         self._slack = float(facts["slack"])
         self._stops = Stops.of(facts["stops"])
-        self._limits: dict[int, tuple[int, int, int]] = {}
+        self._aims: dict[tuple[int, float], _Aim] = {}
 
     def search(
         self,
@@ -262,26 +272,29 @@ class Segment:
             ids = np.ascontiguousarray(allowed, dtype=np.int32)
         if k > self.size:
             k = self.size
-        limits = self._limits.get(k) or self._plan_for(k)
-        ids_limit, graph_from, ef = limits
-        # The walk's width is fitted to one target.
-        ef = ef if recall <= TARGET else 0
-        call = reference.Call(query, k, bits, ids, ids_limit, self._slack)
-        call.stop, call.stop_dense = self._stops.at(k, recall)
-        if ef:
-            call.graph_from, call.ef = graph_from, ef
+        aim = self._aims.get((k, recall)) or self._aim_at(k, recall)
+        call = reference.Call(query, k, bits, ids, aim.ids_limit, self._slack)
+        call.stop, call.stop_dense = aim.stops
+        call.graph_from, call.ef = aim.graph_from, aim.ef
         return call
 
-    def _plan_for(self, k: int) -> tuple[int, int, int]:
-        """Return, and keep, where each path is the cheapest for k results."""
+    def _aim_at(self, k: int, recall: float) -> _Aim:
+        """Return, and keep, where each path is the cheapest for k results, and when to stop."""
+        costs, stops = self._costs, self._stops.at(k, recall)
         if self.facts["ids_only"]:
-            limits = (self.size, 0, 0)
+            aim = _Aim(ids_limit=self.size, stops=stops)
         else:
-            graph_from = self._costs.graph_from(k, self.size)
-            ef = self._costs.ef_of(k) if graph_from <= self.size else 0
-            limits = (self._costs.ids_limit(k, self.size), graph_from, ef)
-        self._limits[k] = limits
-        return limits
+            graph_from = costs.graph_from(k, self.size)
+            # The walk's width is fitted to one target.
+            walks = graph_from <= self.size and recall <= TARGET
+            aim = _Aim(
+                ids_limit=costs.ids_limit(k, self.size),
+                stops=stops,
+                graph_from=graph_from if walks else 0,
+                ef=costs.ef_of(k) if walks else 0,
+            )
+        self._aims[k, recall] = aim
+        return aim
 
 
 def _checked_rows(vectors: Vectors) -> Vectors:

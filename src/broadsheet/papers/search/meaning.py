@@ -137,6 +137,19 @@ class Meaning:
                 break
         return int((covered & allowed).sum())
 
+    def quick_share(self, allowed: Mask) -> float:
+        """Return which share of the allowed papers that have a vector only a static encoder ranks.
+
+        0 where there is none.
+        """
+        spaces = list(self._open())
+        if not any(space.encoder.quick for space in spaces):
+            return 0.0
+        slow = sum(space.covered(allowed) for space in spaces if not space.encoder.quick)
+        if slow == int(allowed.sum()):
+            return 0.0
+        return 1.0 - slow / max(self.coverage(allowed), 1)
+
     def nearest(self, text: str, allowed: Mask, limit: int) -> Dense:
         """Return the allowed papers whose text is nearest to a query, best first."""
 

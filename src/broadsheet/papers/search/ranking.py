@@ -1,7 +1,7 @@
-"""Ranks papers for a question: one list by words, one by meaning, fused by rank.
+"""Ranks papers for a question: what their words give and what their meaning gives, added up.
 
 Each list is searched with the filters inside. The lists are cut at fixed depths, so that turning
-pages never shows a paper twice.
+pages never shows a paper twice. How the two are brought to one scale stands in `index.fusion`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ import numpy as np
 
 from broadsheet.index.attributes import Mask
 from broadsheet.index.clauses import Clause
-from broadsheet.index.fusion import RANK_CONSTANT, Ranking, fuse, parts_of
+from broadsheet.index.fusion import (
+    RANK_CONSTANT,
+    Points,
+    add,
+    nearness,
+    presence_beside,
+    words_points,
+)
 from broadsheet.index.predicates import Predicate
+from broadsheet.index.wordqueries import HELD
 from broadsheet.papers.documents import to_document
 from broadsheet.papers.model import Work
 from broadsheet.papers.results import ScorePart
@@ -25,11 +33,11 @@ from broadsheet.papers.search.opened import Indexes
 DEPTH = 1_000
 #: How many papers the meaning of a query brings in beside those that hold its words.
 NEAREST = 200
-#: Weights of the fusion, chosen on odd Cranfield queries (`benchmarks/search_quality.py`).
-WORDS_WEIGHT = 1.0
+#: The weight of meaning, against 1 for words: chosen on odd Cranfield queries and on questions of
+#: two terms (`benchmarks/fusion.py`).
 MEANING_WEIGHT = 1.0
 #: Of a static encoder, which is quick but ranks worse than words do.
-QUICK_WEIGHT = 0.1
+QUICK_WEIGHT = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,63 +75,74 @@ class Ranked:
     matching: Mask
     mode: str
     lists: Sequence[_List] = ()
-    rankings: Sequence[Ranking] = ()
     searched: Sequence[Dense] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """The words of a question: their summed idf, and the weight of the meaning beside them."""
+
+    weight: float
+    meaning: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _List:
-    """One ranked list before fusion; `detail` says something about the paper at a place."""
+    """One list before it is added to others.
+
+    Args:
+        name: For people.
+        numbers: Papers, best first.
+        scores: What they are ranked by when this is the only list.
+        points: What they are given when it is not.
+        detail: Says something about the paper at a place.
+        asked: Set for the list that words made.
+    """
 
     name: str
-    weight: float
     numbers: list[int]
     scores: list[float]
+    points: list[float]
     detail: Callable[[int], str] = str
-    by_words: bool = False
+    asked: _Asked | None = None
 
 
 def rank(question: Question, indexes: Indexes, meaning: Meaning, mode: str) -> Ranked:
     """Rank the papers for a question by words, by meaning ("dense") or both ("hybrid")."""
-    lists: list[_List] = []
-    searched: list[Dense] = []
-    matching = np.zeros_like(question.allowed)
     dense = mode != "words" and meaning.available
     by_words = question.has_words and (mode != "dense" or not dense)
     depth = NEAREST if by_words else DEPTH
+    weight = _weight(meaning.quick_share(question.allowed)) if dense else 0.0
     near = None
     if dense and question.has_words:
         near = meaning.begin_nearest(question.text, question.allowed, depth)
+    matching = np.zeros_like(question.allowed)
+    hits: list[tuple[int, float]] = []
     if by_words:
         found = indexes.words.matching(question.clauses, question.predicate)
         matching = indexes.attributes.mask_of(found) & question.allowed
-        lists.append(_by_words(question, indexes))
+        hits = _hits(question, indexes, presence_beside(weight))
+    lists: list[_List] = []
+    searched: list[Dense] = []
     if near is not None:
         searched.append(near.result())
-        lists.append(_dense("meaning", searched[-1].near, QUICK_WEIGHT))
-    if dense:
-        for number, work in question.similar.items():
-            neighbours = meaning.neighbours(number, question.allowed, depth)
-            searched.append(neighbours)
-            if neighbours.near:
-                lists.append(_dense(f"like {work.id}", neighbours.near, MEANING_WEIGHT))
+        lists.append(_dense("meaning", searched[-1].near, weight))
+    for number, work in question.similar.items() if dense else ():
+        searched.append(meaning.neighbours(number, question.allowed, depth))
+        if searched[-1].near:
+            lists.append(_dense(f"like {work.id}", searched[-1].near, MEANING_WEIGHT))
     lists += _like_by_words(question, indexes, {one.name for one in lists})
+    if by_words:
+        hits += _further_hits(question, indexes, hits, lists, matching, weight)
+        lists.insert(0, _by_words(question, indexes, hits, weight))
     for one in lists:
         matching[one.numbers] = True
     used = "hybrid" if by_words and dense else "dense" if dense else "words"
     if len(lists) == 1:
         order = list(zip(lists[0].numbers, lists[0].scores, strict=True))
-        return Ranked(order=order, matching=matching, mode=used, lists=lists, searched=searched)
-    rankings = [Ranking(numbers=one.numbers, weight=one.weight) for one in lists]
-    order = fuse(rankings)
-    return Ranked(
-        order=order,
-        matching=matching,
-        mode=used,
-        lists=lists,
-        rankings=rankings,
-        searched=searched,
-    )
+    else:
+        order = add([Points(numbers=one.numbers, values=one.points) for one in lists])
+    return Ranked(order=order, matching=matching, mode=used, lists=lists, searched=searched)
 
 
 def by_date(indexes: Indexes, matching: Mask) -> list[tuple[int, float]]:
@@ -140,8 +159,11 @@ def explain(
 ) -> dict[int, tuple[ScorePart, ...]]:
     """Return the parts of the scores of papers `(number, score)`; they sum to the scores."""
     words: dict[int, list[tuple[str, str, float]]] = {}
-    if any(one.by_words for one in ranked.lists):
-        words = indexes.words.explain(question.clauses, [number for number, _ in page])
+    for one in ranked.lists:
+        if one.asked is not None:
+            numbers = [number for number, _ in page]
+            presence = presence_beside(one.asked.meaning)
+            words = indexes.words.explain(question.clauses, numbers, presence=presence)
     return {
         number: tuple(_parts(ranked, number, score, words.get(number, [])))
         for number, score in page
@@ -154,14 +176,14 @@ def _parts(
     if not ranked.lists:
         yield ScorePart(name="date", value=score, detail="sorted by date, newest first")
     elif len(ranked.lists) > 1:
-        said = ", ".join(f"{text} in {name} {value:.2f}" for name, text, value in words)
-        for position, place, value in parts_of(number, ranked.rankings):
-            one = ranked.lists[position]
-            detail = f"BM25 {one.scores[place - 1]:.2f}: {said}"
-            if not one.by_words:
-                detail = one.detail(place - 1)
-            yield ScorePart(name=one.name, value=value, detail=f"rank {place}; {detail}")
-    elif ranked.lists[0].by_words:
+        for one in ranked.lists:
+            if number in one.numbers:
+                place = one.numbers.index(number)
+                detail = one.detail(place) if one.asked is None else _said(words, one.asked)
+                yield ScorePart(
+                    name=one.name, value=one.points[place], detail=f"rank {place + 1}; {detail}"
+                )
+    elif ranked.lists[0].asked is not None:
         for name, text, value in words:
             yield ScorePart(name=name, value=value, detail=text)
     else:
@@ -170,36 +192,87 @@ def _parts(
         yield ScorePart(name=only.name, value=score, detail=only.detail(place))
 
 
-def _by_words(question: Question, indexes: Indexes) -> _List:
-    hits = indexes.words.search(
-        question.clauses, question.predicate, limit=DEPTH + len(question.similar)
-    ).hits
-    inside = _within(question.allowed, hits)
-    return _List(
-        name="words",
-        weight=WORDS_WEIGHT,
-        numbers=[number for number, _ in inside[:DEPTH]],
-        scores=[score for _, score in inside[:DEPTH]],
-        by_words=True,
-    )
+def _said(words: Sequence[tuple[str, str, float]], asked: _Asked) -> str:
+    """Say what a paper holds of a question, and what that scores."""
+    scored = [one for one in words if one[0] != HELD]
+    total = sum(value for _, _, value in scored)
+    said = ", ".join(f"{text} in {name} {value:.2f}" for name, text, value in scored)
+    held = sum(value for name, _, value in words if name == HELD)
+    whole = presence_beside(asked.meaning) * asked.weight
+    share = f"holds {held / whole:.0%} of what is asked; " if whole else ""
+    return f"{share}BM25 {total:.2f}: {said}"
 
 
-def _dense(name: str, near: Sequence[Near], quick_weight: float) -> _List:
-    """Return the dense list as one.
+def _weight(quick: float) -> float:
+    """Return the weight of meaning where a static encoder ranks this share of the papers.
 
     While a transformer's vectors fill in behind a static encoder's, the weight grows with them and
     is the same for all papers: those that were encoded first are not put before the others.
     """
-    quick = sum(one.quick for one in near) / max(len(near), 1)
+    return quick * QUICK_WEIGHT + (1 - quick) * MEANING_WEIGHT
+
+
+def _hits(question: Question, indexes: Indexes, presence: float) -> list[tuple[int, float]]:
+    limit = DEPTH + len(question.similar)
+    found = indexes.words.search(
+        question.clauses, question.predicate, limit=limit, presence=presence
+    )
+    return _within(question.allowed, found.hits)[:DEPTH]
+
+
+def _further_hits(
+    question: Question,
+    indexes: Indexes,
+    hits: Sequence[tuple[int, float]],
+    lists: Sequence[_List],
+    matching: Mask,
+    weight: float,
+) -> list[tuple[int, float]]:
+    """Score the words of papers that another list holds and the cut words list does not."""
+    if len(hits) < DEPTH:
+        return []
+    held = {number for number, _ in hits}
+    others = {number for one in lists for number in one.numbers if matching[number]} - held
+    presence = presence_beside(weight)
+    scores = indexes.words.scores(question.clauses, sorted(others), presence=presence)
+    return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _by_words(
+    question: Question, indexes: Indexes, hits: Sequence[tuple[int, float]], weight: float
+) -> _List:
+    asked = _Asked(weight=indexes.words.weight(question.clauses), meaning=weight)
+    scores = [score for _, score in hits]
+    return _List(
+        name="words",
+        numbers=[number for number, _ in hits],
+        scores=scores,
+        points=words_points(scores, asked=asked.weight, meaning=weight),
+        asked=asked,
+    )
+
+
+def _dense(name: str, near: Sequence[Near], weight: float) -> _List:
     cosines = [one.cosine for one in near]
     comparable = len({one.encoder for one in near}) == 1
     return _List(
         name=name,
-        weight=quick * quick_weight + (1 - quick) * MEANING_WEIGHT,
         numbers=[one.number for one in near],
         scores=cosines if comparable else [1 / (RANK_CONSTANT + one.rank) for one in near],
+        points=[weight * value for value in _nearness(near)],
         detail=lambda place: f"cosine {near[place].cosine:.3f} by {near[place].encoder}",
     )
+
+
+def _nearness(near: Sequence[Near]) -> list[float]:
+    """Return how near each of a list is, counted within its own encoder's part of the list.
+
+    A list of two encoders was merged by rank: its places stay, and share the values by size.
+    """
+    values: list[float] = []
+    for encoder in {one.encoder for one in near}:
+        values += nearness([one.cosine for one in near if one.encoder == encoder])
+    return sorted(values, reverse=True)
 
 
 def _like_by_words(question: Question, indexes: Indexes, ranked: set[str]) -> list[_List]:
@@ -216,11 +289,13 @@ def _like_by_words(question: Question, indexes: Indexes, ranked: set[str]) -> li
 
 
 def _shared_words(work: Work, hits: Sequence[tuple[int, float]]) -> _List:
+    scores = [score for _, score in hits]
+    best = max(scores, default=1.0)
     return _List(
         name=f"like {work.id}",
-        weight=WORDS_WEIGHT,
         numbers=[number for number, _ in hits],
-        scores=[score for _, score in hits],
+        scores=scores,
+        points=[MEANING_WEIGHT * score / best for score in scores],
         detail=lambda place: f"shared words {hits[place][1]:.2f}",
     )
 

@@ -87,7 +87,7 @@ class Searcher:
 
         Args:
             query: A query, or its text in the language of `broadsheet.papers.query`.
-            mode: "hybrid" (words and meaning, fused), "words" or "dense" (meaning alone).
+            mode: "hybrid" (words and meaning, added up), "words" or "dense" (meaning alone).
             sort: "best", or "new": papers that hold the words, by date.
             limit: How many papers, at most 1,000.
             offset: How many to pass over; a ranked list ends at 1,000.
@@ -228,7 +228,7 @@ class Searcher:
         notes = []
         if query.clauses and not question.clauses and not question.similar:
             notes.append("These words are so common that they are not searched.")
-        if ranked.mode == "hybrid" and not any(one.numbers for one in ranked.lists if one.by_words):
+        if ranked.mode == "hybrid" and not any(one.numbers for one in ranked.lists if one.asked):
             notes.append("No paper holds these words; these are near in meaning.")
         if ranked.lists and mode != "words":
             notes += self._meaning.problems

@@ -20,6 +20,7 @@ Kind = Literal[
     "binary",
     "maxsim",
     "hybrid",
+    "by_rank",
     "cross",
 ]
 
@@ -60,12 +61,13 @@ class RetrieverSettings:
             that hold more of the question's words first; required: words and meaning within all
             asked terms in quotes; random_words: the mean of random vectors of words; single: one
             vector per text; binary: its signs; maxsim: one vector per token; hybrid: words and
-            single, fused as in the application; cross: a cross-encoder on every pair.
+            single, added up as in the application; by_rank: the same by reciprocal ranks;
+            cross: a cross-encoder on every pair.
         model: Encoder, for the kinds that have one: a backbone in float32; "home:NAME" as the
             application has installed it (8 bits); "hf:NAME" loaded by sentence-transformers; ""
             random word vectors.
         dims: Lengths that vectors are cut to, beside the whole.
-        weight: Of meaning in the fusion, against 1 for words.
+        weight: Of meaning, against 1 for words.
         queries: Only the first so many questions are asked; 0 asks all.
         tasks: Test sets.
     """
@@ -178,8 +180,8 @@ def _laptop() -> Preset:
     def one(model: str, tasks: tuple[str, ...], dims: tuple[int, ...] = ()) -> RetrieverSettings:
         return RetrieverSettings(kind="single", model=model, dims=dims, tasks=tasks)
 
-    def hybrid(model: str, weight: float) -> RetrieverSettings:
-        return RetrieverSettings(kind="hybrid", model=model, weight=weight, tasks=searched)
+    def both(kind: Kind, model: str, weight: float) -> RetrieverSettings:
+        return RetrieverSettings(kind=kind, model=model, weight=weight, tasks=searched)
 
     ways = (
         ("bm25", RetrieverSettings(kind="bm25", tasks=everywhere)),
@@ -193,8 +195,9 @@ def _laptop() -> Preset:
         ("random_words", RetrieverSettings(kind="random_words", dims=many, tasks=everywhere)),
         ("minilm_binary", RetrieverSettings(kind="binary", model=MINILM, tasks=(SMALL,))),
         ("minilm_maxsim", RetrieverSettings(kind="maxsim", model=MINILM, tasks=(SMALL, PEOPLE))),
-        ("hybrid", hybrid(f"home:{BGE}", 1.0)),
-        ("hybrid_static", hybrid(f"home:{STATIC}", 0.1)),
+        ("hybrid", both("hybrid", f"home:{BGE}", 1.0)),
+        ("hybrid_by_rank", both("by_rank", f"home:{BGE}", 1.0)),
+        ("hybrid_static", both("hybrid", f"home:{STATIC}", 0.4)),
         ("required", RetrieverSettings(kind="required", model=f"home:{BGE}", tasks=searched)),
         ("cross", RetrieverSettings(kind="cross", model=RERANKER, queries=20, tasks=(SMALL,))),
     )
@@ -234,6 +237,7 @@ def _smoke() -> Preset:
         ("words", RetrieverSettings(kind="words", tasks=tasks)),
         ("random_words", RetrieverSettings(kind="random_words", dims=(4, 16, 64), tasks=tasks)),
         ("hybrid", RetrieverSettings(kind="hybrid", tasks=tasks)),
+        ("hybrid_by_rank", RetrieverSettings(kind="by_rank", tasks=tasks)),
         ("required", RetrieverSettings(kind="required", tasks=tasks)),
     )
     tuning = FinetuneSettings(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,15 @@ from numpy.typing import NDArray
 from broadsheet.core.paths import default_home
 from broadsheet.evals.score import unit_rows
 from broadsheet.index.clauses import Clause
-from broadsheet.index.fusion import Ranking, fuse
+from broadsheet.index.fusion import (
+    Points,
+    Ranking,
+    add,
+    fuse,
+    nearness,
+    presence_beside,
+    words_points,
+)
 from broadsheet.index.lexical.bm25 import Bm25Index
 from broadsheet.index.predicates import Document
 from broadsheet.index.words import WordIndex, WordWriter
@@ -36,6 +45,7 @@ from broadsheet.systems.retrieval.limit.recipe import (
 from broadsheet.systems.retrieval.limit.tasks import Task
 
 Floats = NDArray[np.float32]
+Way = Literal["plain", "required", "covering"]
 
 #: Lists are cut where the application cuts them: words, and meaning beside words.
 DEPTH, NEAREST = 1000, 200
@@ -63,8 +73,12 @@ def rank_task(
         return {"": _by_words(task, "plain" if kind == "words" else "covering")}
     if kind in ("hybrid", "required"):
         meaning_QN = _single(settings, task, workspace)[""]
-        words_QN = _by_words(task, "required" if kind == "required" else "plain")
-        return {"": fused(words_QN, meaning_QN, settings.weight, inside=kind == "required")}
+        way: Way = "required" if kind == "required" else "plain"
+        points_QN = _points(task, way, settings.weight)
+        return {"": fused(points_QN, meaning_QN, settings.weight, inside=kind == "required")}
+    if kind == "by_rank":
+        meaning_QN = _single(settings, task, workspace)[""]
+        return {"": fused_by_rank(_by_words(task, "plain"), meaning_QN, settings.weight)}
     if kind == "binary":
         return _binary(settings, task, workspace)
     if kind in ("maxsim", "cross"):
@@ -113,22 +127,37 @@ def recall_at(
     return np.array(rates)
 
 
-def fused(words_QN: Floats, meaning_QN: Floats, weight: float, *, inside: bool) -> Floats:
-    """Return reciprocal rank fusion of two tables as the application does it.
+def fused(points_QN: Floats, meaning_QN: Floats, weight: float, *, inside: bool) -> Floats:
+    """Return the sum of words and meaning as the application makes it.
 
     Args:
-        words_QN: Weight 1, cut at 1,000.
-        meaning_QN: Cut at 200.
+        points_QN: What words give; the first 1,000 count, and those that are near.
+        meaning_QN: Cosines, of which the first 200 count.
         weight: Of meaning.
         inside: Meaning ranks only what the words side holds (terms in quotes are required).
     """
+    fused_QN = np.full(points_QN.shape, _MISSING, np.float32)
+    for row, (points_N, meaning_N) in enumerate(zip(points_QN, meaning_QN, strict=True)):
+        holding_N = points_N > _MISSING
+        near = _best(np.where(holding_N, meaning_N, _MISSING) if inside else meaning_N, NEAREST)
+        held = dict.fromkeys([*_best(points_N, DEPTH), *(one for one in near if holding_N[one])])
+        nearer = nearness([float(meaning_N[one]) for one in near])
+        lists = (
+            Points(numbers=list(held), values=[float(points_N[one]) for one in held]),
+            Points(numbers=near, values=[weight * one for one in nearer]),
+        )
+        for number, score in add(lists):
+            fused_QN[row, number] = score
+    return fused_QN
+
+
+def fused_by_rank(words_QN: Floats, meaning_QN: Floats, weight: float) -> Floats:
+    """Return reciprocal rank fusion, words with weight 1: what the application did first."""
     fused_QN = np.full(words_QN.shape, _MISSING, np.float32)
     for row, (words_N, meaning_N) in enumerate(zip(words_QN, meaning_QN, strict=True)):
-        allowed_N = words_N > _MISSING
-        near_N = np.where(allowed_N, meaning_N, _MISSING) if inside else meaning_N
         rankings = [
             Ranking(numbers=_best(words_N, DEPTH), weight=1.0),
-            Ranking(numbers=_best(near_N, NEAREST), weight=weight),
+            Ranking(numbers=_best(meaning_N, NEAREST), weight=weight),
         ]
         for number, score in fuse(rankings):
             fused_QN[row, number] = score
@@ -164,29 +193,57 @@ def _bm25(task: Task) -> Floats:
     return scores_QN
 
 
-def _by_words(task: Task, way: Literal["plain", "required", "covering"]) -> Floats:
+def _by_words(task: Task, way: Way) -> Floats:
     """Ask the application's words index: its default way, all terms in quotes, or by coverage.
 
     By coverage a document is ranked by the summed idf of the words of the question that it holds
     anywhere, each counted once, and only then by its score: a word in the title can't make up for
     a word that is missing.
     """
+    scores_QN = _nothing(task)
+    with _words_index(task) as index:
+        for row, clauses in enumerate(_asked(task, way)):
+            for number, score in index.search(clauses, limit=DEPTH).hits:
+                scores_QN[row, number] = score
+            if way == "covering":
+                scores_QN[row] += _coverage(index, clauses, scores_QN.shape[1])
+    return scores_QN
+
+
+def _points(task: Task, way: Way, weight: float) -> Floats:
+    """Return what words give each document beside meaning of a weight."""
+    points_QN = _nothing(task)
+    with _words_index(task) as index:
+        for row, clauses in enumerate(_asked(task, way)):
+            hits = index.search(
+                clauses, limit=points_QN.shape[1], presence=presence_beside(weight)
+            ).hits
+            asked = index.weight(clauses)
+            given = words_points([score for _, score in hits], asked=asked, meaning=weight)
+            points_QN[row, [number for number, _ in hits]] = given
+    return points_QN
+
+
+def _nothing(task: Task) -> Floats:
+    return np.full((len(task.data.queries), len(task.data.documents)), _MISSING, np.float32)
+
+
+@contextmanager
+def _words_index(task: Task) -> Iterator[WordIndex]:
     texts = _texts(task)
-    scores_QN = np.full((len(task.data.queries), len(texts)), _MISSING, np.float32)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "words"
         with WordWriter(folder, terms=(), numbers=()) as writer:
             writer.apply(map(_document, range(len(texts)), texts), deleted=[], revision=1)
-        index = WordIndex(folder, terms=(), numbers=())
-        for row, (key, text) in enumerate(task.data.queries.items()):
-            clauses = [Clause(text=word) for word in re.findall(r"\w[\w'-]*", text)]
-            if way == "required":
-                clauses = [Clause(text=term, kind="phrase") for term in task.terms[key]]
-            for number, score in index.search(clauses, limit=DEPTH).hits:
-                scores_QN[row, number] = score
-            if way == "covering":
-                scores_QN[row] += _coverage(index, clauses, len(texts))
-    return scores_QN
+        yield WordIndex(folder, terms=(), numbers=())
+
+
+def _asked(task: Task, way: Way) -> Iterator[list[Clause]]:
+    for key, text in task.data.queries.items():
+        if way == "required":
+            yield [Clause(text=term, kind="phrase") for term in task.terms[key]]
+        else:
+            yield [Clause(text=word) for word in re.findall(r"\w[\w'-]*", text)]
 
 
 def _coverage(index: WordIndex, clauses: Sequence[Clause], documents: int) -> Floats:

@@ -34,7 +34,13 @@ from broadsheet.systems.retrieval.limit.curve import (
 from broadsheet.systems.retrieval.limit.generator import PATTERNS, LimitGenerator, LimitSettings
 from broadsheet.systems.retrieval.limit.model import FreeEmbeddings
 from broadsheet.systems.retrieval.limit.recipe import PEOPLE, WorldSettings, presets
-from broadsheet.systems.retrieval.limit.retrievers import fused, max_sim, rank_task, recall_at
+from broadsheet.systems.retrieval.limit.retrievers import (
+    fused,
+    fused_by_rank,
+    max_sim,
+    rank_task,
+    recall_at,
+)
 from broadsheet.systems.retrieval.limit.tuning import multi_positive
 from broadsheet.systems.retrieval.limit.worlds import SubsetWorld, subset_at
 
@@ -288,13 +294,20 @@ def test_recall_of_a_table_is_trec_s(tmp_path: Path) -> None:
     assert recall_at(scores_QN, task, names, 3).sum() == 0, "what no list holds is not found"
 
 
-def test_fusion_is_reciprocal_rank() -> None:
+def test_fusion_adds_words_and_nearness() -> None:
+    points_QN = np.array([[0.9, 0.4, -np.inf]], np.float32)
+    meaning_QN = np.array([[0.5, 0.75, 1.0]], np.float32)
+    both = fused(points_QN, meaning_QN, 0.5, inside=False)
+    assert both[0].tolist() == pytest.approx([0.9, 0.4 + 0.25, 0.5])
+    within = fused(points_QN, meaning_QN, 1.0, inside=True)
+    assert within[0].tolist() == pytest.approx([0.9, 0.4 + 0.5, -np.inf])
+
+
+def test_fusion_by_rank_is_reciprocal() -> None:
     words_QN = np.array([[3.0, 2.0, -np.inf]], np.float32)
     meaning_QN = np.array([[0.1, 0.2, 0.9]], np.float32)
-    both = fused(words_QN, meaning_QN, 0.5, inside=False)
+    both = fused_by_rank(words_QN, meaning_QN, 0.5)
     assert both[0].tolist() == pytest.approx([1 / 61 + 0.5 / 63, 1 / 62 + 0.5 / 62, 0.5 / 61])
-    within = fused(words_QN, meaning_QN, 1.0, inside=True)
-    assert within[0, 2] == -np.inf
 
 
 def test_late_interaction_takes_the_best_piece_for_each() -> None:
