@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import statistics
 import time
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,6 @@ from broadsheet.scale.summaries import Chance
 
 TIME, SEED, K = "hour", 20261124, 10
 QUERIES, BATCH, WARM = 200, 50, 10
-WORKS = 250_000_000
 SPLITS = (ByTime(TIME, 1), ByTime(TIME, 2), ByTime(TIME, 4), ByCluster(4))
 
 
@@ -141,7 +141,9 @@ def by_size(folder: Path, papers: Papers, sizes: Sequence[int], repeats: int) ->
             for place in queries:
                 shard.search(papers.vectors[place], K)
             asked.append((time.process_time() - begun) / len(queries))
+        shutil.rmtree(folder, ignore_errors=True)
         found[str(size)] = {
+            "build_peak_bytes_per_vector": peak_of(folder, everything.take(np.sort(order))),
             "build_cpu_s_per_million": spread([1e6 * cost / size for cost in costs], 1),
             "search_cpu_us": spread([1e6 * one for one in asked], 1),
             "bytes_per_vector": round(manifest.bytes / size, 1),
@@ -151,22 +153,21 @@ def by_size(folder: Path, papers: Papers, sizes: Sequence[int], repeats: int) ->
     return found
 
 
-def projection(sizes: dict[str, Any], sort_s: float) -> dict[str, Any]:
-    """Multiply what was measured by what was not: nothing below was run."""
-    largest = max(sizes, key=int)
-    one = sizes[largest]
-    per_million = one["build_cpu_s_per_million"]["median"] + sort_s
-    return {
-        "works": WORKS,
-        "rows of a shard, as measured": int(largest),
-        "shards": round(WORKS / int(largest)),
-        "build_core_hours": round(per_million * WORKS / 1e6 / 3600, 1),
-        "disk_gb_shards": round(one["bytes_per_vector"] * WORKS / 1e9),
-        "memory_gb_without_rows": round(one["bytes_per_vector_without_rows"] * WORKS / 1e9),
-        "search_cpu_s_all_shards": round(
-            one["search_cpu_us"]["median"] * WORKS / int(largest) / 1e6, 2
-        ),
-    }
+def peak_of(folder: Path, rows: Rows) -> float:
+    """Return the most memory that building a shard takes at a time, the rows given included."""
+    tracemalloc.start()
+    write_shard(
+        folder,
+        rows,
+        plan="",
+        seeds=SeedTree(SEED),
+        graph=False,
+        progress=Silent(),
+        begun=(0.0, 0.0),
+    )
+    peak = tracemalloc.get_traced_memory()[1] + rows.vectors.nbytes
+    tracemalloc.stop()
+    return round(peak / len(rows), 1)
 
 
 def without_ray(home: Path, lake: Lake, world: World, repeats: int) -> dict[str, Any]:
@@ -179,11 +180,9 @@ def without_ray(home: Path, lake: Lake, world: World, repeats: int) -> dict[str,
         )
         for split in SPLITS
     }
-    sort_s = here["4 by time"]["sort_cpu_s_per_million"]["median"]
     return {
         "measured: one shard by size": sizes,
         "measured: jobs and searches by number of shards": here,
-        "projected, not measured": projection(sizes, sort_s),
     }
 
 

@@ -1,14 +1,14 @@
 """What updates cost the compact index, and what they do to its recall; opening a million vectors.
 
-    python benchmarks/index_churn.py [--rows 30000] [--worlds 5]
-    python benchmarks/index_churn.py --million
+    python benchmarks/index_churn.py [--rows 30000] [--worlds 5] [--million]
 
 Churn: an index of generated papers (`broadsheet.data.worlds`) is built, then half of its documents
 are replaced: a quarter get another vector under their number, a quarter are deleted and as many new
 ones added, in batches, with the upkeep that the application does. Its recall@10 is compared, query
 by query, with that of an index built afresh of the same documents; exact search is the truth.
-`--million` instead builds one of a million vectors, and opens and searches it in new processes.
-All times are CPU seconds of one thread.
+Arrivals: papers come to an index of 100,000 in small batches with the upkeep, and the cost of a
+search is taken after each. `--million` also builds one of a million vectors, and opens and searches
+it in new processes. All times are CPU seconds of one thread.
 """
 
 from __future__ import annotations
@@ -50,17 +50,22 @@ from broadsheet.index.compact.store import CompactIndex
 folder, dim = Path(sys.argv[1]), int(sys.argv[2])
 query = np.ones(dim, dtype=np.float32) / dim**0.5
 imported = time.process_time(), time.perf_counter()
+def memory():
+    status = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in status if line.startswith("RssAnon")))
+resting = memory()
 index = CompactIndex(folder, dim)
 opened = time.process_time(), time.perf_counter()
 index.search(query, 10)
 first = time.process_time()
 for _ in range(200):
     index.search(query, 10)
-status = Path("/proc/self/status").read_text().split("\\n")
-own = next(line.split()[1] for line in status if line.startswith("RssAnon"))
+held = memory()
 print(json.dumps({
     "open_cpu_s": opened[0] - imported[0], "open_wall_s": opened[1] - imported[1],
-    "first_search_cpu_s": first - opened[0], "own_memory_mb": int(own) / 1e3, "rows": len(index)}))
+    "first_search_cpu_s": first - opened[0], "own_memory_mb": held / 1e3,
+    "bytes a vector, own memory of an open index": 1024 * (held - resting) / len(index),
+    "rows": len(index)}))
 """
 
 
@@ -184,6 +189,46 @@ def compare(
     return table
 
 
+def arrivals(folder: Path, world: PaperWorld) -> dict[str, Any]:
+    """Return what a search costs while a tenth is added to 100,000 papers, 250 at a time."""
+    rows, batch = 100_000, 250
+    before, later = world.papers(rows), world.papers(rows // 10, part="later")
+    queries = world.papers(100, part="queries").vectors
+    index = CompactIndex(folder / "arrivals", world.spec.dim)
+    index.add(np.arange(rows), before.vectors)
+    index.compact()
+
+    def ask() -> float:
+        for query in queries[:20]:
+            index.search(query, K)
+        spent = cpu_s(lambda: [index.search(query, K) for query in queries])
+        return 1e6 * spent / len(queries)
+
+    compacted = statistics.median(ask() for _ in range(5))
+    upkeep, costs, segments = 0.0, [], []
+    for begin in range(0, rows // 10, batch):
+        piece = later.vectors[begin : begin + batch]
+        index.add(rows + begin + np.arange(batch), piece)
+        upkeep += cpu_s(index.tidy)
+        costs.append(ask())
+        segments.append(len(index.snapshot.tiers))
+    return {
+        "rows": rows,
+        "added": rows // 10,
+        "search_cpu_us, compacted": round(compacted, 1),
+        "search_cpu_us, while papers come": {
+            "mean": round(statistics.mean(costs), 1),
+            "highest": round(max(costs), 1),
+        },
+        "times the compacted index": {
+            "mean": round(statistics.mean(costs) / compacted, 2),
+            "highest": round(max(costs) / compacted, 2),
+        },
+        "upkeep_cpu_us a row": round(1e6 * upkeep / (rows // 10), 1),
+        "segments, most": max(segments),
+    }
+
+
 def rates(folder: Path, vectors: Vectors) -> dict[str, Any]:
     """Return documents per CPU second for adding and deleting in batches of several sizes."""
     table: dict[str, Any] = {}
@@ -238,6 +283,7 @@ def million(folder: Path, repeat: int) -> dict[str, Any]:
         for _ in range(repeat)
     ]
     return {
+        "rows": rows,
         "build_cpu_s": round(built, 1),
         "verify_cpu_s": round(verified, 2),
         "bytes a vector, without float32": round((size - floats) / rows, 1),
@@ -247,6 +293,7 @@ def million(folder: Path, repeat: int) -> dict[str, Any]:
                 "highest": round(max(run[key] for run in runs), 4),
             }
             for key in runs[0]
+            if key != "rows"
         },
     }
 
@@ -257,17 +304,23 @@ def main() -> None:
     options.add_argument("--worlds", type=int, default=5)
     options.add_argument("--million", action="store_true")
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BROADSHEET_CACHE")) as root:
+        results = churn(Path(root), chosen.rows, chosen.worlds)
+        opening = "not asked for"
         if chosen.million:
-            opening = million(Path(root), 7)
-            print(json.dumps(opening, indent=1))
-            spread_of = "opening: 7 new processes, median and highest; one build"
-            write_report("index_opening", opening, spread=spread_of)
-        else:
-            churn(Path(root), chosen.rows, chosen.worlds)
+            results["a million vectors"] = million(Path(root), 7)
+            opening = "7 new processes, median and highest; one build"
+    print(json.dumps(results, indent=1))
+    write_report(
+        "index_churn",
+        results,
+        spread=f"churn: {chosen.worlds} generated worlds, each with {QUERIES} queries; rates:"
+        f" quartiles over batches; arrivals: one world, 40 batches; opening: {opening}",
+    )
 
 
-def churn(root: Path, rows: int, worlds: int) -> None:
+def churn(root: Path, rows: int, worlds: int) -> dict[str, Any]:
+    """Measure all but the million."""
     results: dict[str, Any] = {"rows": rows, "dim": PaperSpec().dim, "queries": QUERIES}
     each = []
     for seed in range(1, worlds + 1):
@@ -280,13 +333,10 @@ def churn(root: Path, rows: int, worlds: int) -> None:
     results["rates at 20,000 vectors"] = rates(root, first)
     alone = cpu_s(lambda: build_segment(first, seeds=SeedTree(1), graph=False, progress=Silent()))
     results["build of 20,000 rows alone, cpu_s"] = round(alone, 2)
-    print(json.dumps(results, indent=1))
-    write_report(
-        "index_churn",
-        results,
-        spread=f"churn: {worlds} generated worlds, each with {QUERIES} queries; rates: quartiles"
-        " over batches",
+    results["papers that come to an index of 100,000"] = arrivals(
+        root, PaperWorld(PaperSpec(), SeedTree(1))
     )
+    return results
 
 
 if __name__ == "__main__":

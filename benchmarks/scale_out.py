@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+import scale_page
 from _report import write_report
 from _scale_shards import (
     BATCH,
@@ -90,6 +91,8 @@ def build(folder: Path, lake: Lake, split: ByTime | ByCluster, workers: int) -> 
         "load": load,
         "driver_cpu_s": cpu,
         "jobs_cpu_s": index.cost["sort_cpu_s"] + index.cost["build_cpu_s"],
+        "disk_bytes_per_vector": index.bytes["disk"] / index.rows,
+        "memory_bytes_per_vector": index.bytes["without_rows"] / index.rows,
         "longest_lane_cpu_s": longest_lane(jobs, workers)
         + index.cost["sort_cpu_s"] / min(workers, len(Plan.read(folder).fragments)),
     }
@@ -201,7 +204,7 @@ def with_ray(ray: Any, folder: Path, lake: Lake, world: World, repeats: int) -> 
 
 
 def main() -> None:
-    """Measure and write results/bench/scale_out_shards.json and scale_out.json."""
+    """Measure; write results/bench/scale_out_shards.json and scale_out.json, and the page."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rows", type=int, default=100_000)
     options.add_argument("--repeats", type=int, default=3)
@@ -236,6 +239,7 @@ def main() -> None:
             write_report("scale_out", facts | results, spread=said)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+    scale_page.write()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ when workers, machines or the whole build are killed.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -153,21 +154,25 @@ def sort_fragment(folder: str, place: int, options: Mapping[str, str]) -> int:
     part = home / "parts" / f"{place:05}.arrow"
     partial = part.with_suffix(f".{time.monotonic_ns()}.partial")
     count, writer = 0, None
+    sink = partial.open("wb")
     try:
         for batch in lake.batches(plan.fragments[place][0], block=BLOCK):
             plain = [name for name in batch.schema.names if not name.startswith("terms_")]
             shards = plan.split.assign(from_batch(batch.select(plain)))
             ends = np.cumsum(np.bincount(shards, minlength=plan.split.shards)).tolist()
             ordered = batch.take(arrow.array(np.argsort(shards, kind="stable")))
-            writer = writer or ipc.new_file(str(partial), batch.schema)
+            writer = writer or ipc.new_file(sink, batch.schema)
             for begin, end in zip([0, *ends], ends, strict=False):
                 writer.write_batch(ordered.slice(begin, end - begin))
             count += batch.num_rows
         if writer is None or count != plan.fragments[place][1]:
             raise SourceError("a fragment has lost rows", received=f"{place}: {count}")
         writer.close()
+        sink.flush()
+        os.fsync(sink.fileno())
         partial.replace(part)
     finally:
+        sink.close()
         partial.unlink(missing_ok=True)
     write_sealed(part.with_suffix(".json"), {"rows": count, **_cost(begun)})
     return count
@@ -192,10 +197,9 @@ def build_one(folder: str, shard: int) -> int:
     begun = (time.process_time(), time.perf_counter())
     home = Path(folder)
     plan = Plan.read(home)
-    rows = read_parts(home, plan, shard)
     manifest = write_shard(
         home / plan.names[shard],
-        rows,
+        read_parts(home, plan, shard),  # no name for the rows here: they are let go when sorted
         plan=plan.identity,
         seeds=plan.seeds.child("shard", shard),
         graph=bool(plan.request["graph"]),

@@ -283,6 +283,8 @@ class Router:
             return None
         except errors.RayTaskError as error:
             raise what_it_raised(error, name) from error
+        except errors.RayError:
+            return None  # the answer got lost on its way, or Ray ended the process to save memory
         with self._lock:
             self.shard_cpu_s += seconds
         found: list[Hits] = answers

@@ -144,7 +144,8 @@ def write_shard(
     Raises:
         BadInput: A number occurs twice.
     """
-    rows = rows.take(np.argsort(rows.numbers, kind="stable"))
+    if (rows.numbers[1:] < rows.numbers[:-1]).any():
+        rows = rows.take(np.argsort(rows.numbers, kind="stable"))
     twice = np.flatnonzero(rows.numbers[1:] == rows.numbers[:-1])
     if len(twice):
         raise BadInput("a document occurs twice", received=int(rows.numbers[twice[0]]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from broadsheet.core.errors import BroadsheetError
+from broadsheet.index.compact.following import COMPACT_FROM, standing
 from broadsheet.index.vectors import VectorStore
 from broadsheet.index.words import stored_revision
 from broadsheet.papers.documents import NUMBERS, TERMS
@@ -14,6 +16,8 @@ from broadsheet.papers.search.refreshing import words_folder
 from broadsheet.runtime import models
 from broadsheet.runtime.artefact import read_artefact
 from broadsheet.runtime.shortening import short_version
+
+_ONE_BY_ONE = "vectors are searched one by one meanwhile (broadsheet index build)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,8 @@ class IndexState:
         done: Papers (vectors) or changes (words) that are in it.
         total: Papers or changes that there are.
         state: A few words about it.
+        built: When a quick index's largest part was built (ISO 8601); "" for other indexes.
+        behind: Vectors whose change a quick index has not seen.
     """
 
     name: str
@@ -33,10 +39,12 @@ class IndexState:
     done: int
     total: int
     state: str
+    built: str = ""
+    behind: int = 0
 
 
 def index_states(library: Library, papers: int) -> list[IndexState]:
-    """Return the state of the words index and of each installed encoder's vectors.
+    """Return the state of the words index, of each encoder's vectors and of their quick index.
 
     Args:
         library: The library.
@@ -55,34 +63,53 @@ def _words(library: Library) -> IndexState:
     return IndexState(name="words and filters", done=seen, total=revision, state=state)
 
 
-def _vectors(library: Library, papers: int) -> list[IndexState]:
-    states = []
+def _vectors(library: Library, papers: int) -> Iterator[IndexState]:
     for card in models.installed(library.home):
         if card.kind not in {"static", "onnx"} or card.state not in {"active", "installed"}:
             continue
-        done, state = _covered(library, card.id, papers)
         in_use = " (in use)" if card.state == "active" else ""
-        states.append(
-            IndexState(
-                name=f"meaning, {card.id}{in_use}",
-                encoder=card.id,
-                done=done,
-                total=papers,
-                state=state,
-            )
-        )
-    return states
+        name = f"meaning, {card.id}{in_use}"
+        try:
+            vectors = _opened(library, card.id)
+        except BroadsheetError as error:
+            yield IndexState(name=name, encoder=card.id, done=0, total=papers, state=str(error))
+            continue
+        state = f"{len(vectors):,} of {papers:,} papers"
+        yield IndexState(name=name, encoder=card.id, done=len(vectors), total=papers, state=state)
+        if len(vectors) >= COMPACT_FROM:
+            yield _quick(card.id, vectors)
 
 
-def _covered(library: Library, encoder: str, papers: int) -> tuple[int, str]:
-    """Return how many papers have a vector of this encoder, and that in words."""
+def _opened(library: Library, encoder: str) -> VectorStore:
+    """Open the vectors of an encoder as the search reads them."""
+    artefact = read_artefact(models.model_folder(library.home, encoder))
+    folder = vectors_folder(library.home, encoder)
+    dim, version = artefact.dim, artefact.version
+    if 0 < (kept := models.kept_dims(library.home)) < dim:
+        dim, version = kept, short_version(version, kept)
+    return VectorStore(folder, dim, version=version)
+
+
+def _quick(encoder: str, vectors: VectorStore) -> IndexState:
+    """Return the state of the quick index of an encoder's vectors."""
+    built, behind, covered = "", len(vectors), 0
     try:
-        artefact = read_artefact(models.model_folder(library.home, encoder))
-        folder = vectors_folder(library.home, encoder)
-        dim, version = artefact.dim, artefact.version
-        if 0 < (kept := models.kept_dims(library.home)) < dim:
-            dim, version = kept, short_version(version, kept)
-        done = len(VectorStore(folder, dim, version=version))
+        found = standing(vectors)
     except BroadsheetError as error:
-        return 0, str(error)
-    return done, f"{done:,} of {papers:,} papers"
+        state = f"{error.what}; {_ONE_BY_ONE}"
+    else:
+        state = f"not built yet; {_ONE_BY_ONE}"
+        if found is not None:
+            built, behind, covered = found.built, found.behind, found.covered
+            state = f"{covered:,} vectors"
+            state += f", built {built[:16].replace('T', ' ')} UTC" if built else ""
+            state += f"; {behind:,} changes behind, {_ONE_BY_ONE}" if behind else ""
+    return IndexState(
+        name=f"quick index, {encoder}",
+        encoder=encoder,
+        done=max(len(vectors) - behind, 0),
+        total=len(vectors),
+        state=state,
+        built=built,
+        behind=behind,
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +22,14 @@ def test_the_guide_s_program_runs(
     exec(compile(program, str(GUIDE), "exec"), names)
     assert len(names["answer"]) == 10
     assert (tmp_path / "index" / "index.json").is_file()
+
+
+def test_the_guide_s_numbers_are_those_of_the_reports() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import scale_page; print(scale_page.section(), end='')"],
+        cwd=GUIDE.parents[2] / "benchmarks",
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert f"begin -->\n{done.stdout}<!--" in GUIDE.read_text(), "run benchmarks/scale_page.py"

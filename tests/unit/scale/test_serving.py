@@ -51,10 +51,12 @@ class StandIn:
         RayActorError=RayActorError,
         ActorUnavailableError=ActorUnavailableError,
         RayTaskError=RayTaskError,
+        RayError=RayError,
     )
 
     def __init__(self) -> None:
         self.unavailable: dict[str, int] = {}
+        self.lost: dict[str, int] = {}
         self.gone: set[int] = set()
         self.silent: set[int] = set()
         self.made: list[str] = []
@@ -79,6 +81,9 @@ class StandIn:
         if self.unavailable.get(one.name, 0):
             self.unavailable[one.name] -= 1
             raise ActorUnavailableError
+        if self.lost.get(one.name, 0):
+            self.lost[one.name] -= 1
+            raise RayError
         if one.place in self.gone:
             raise RayActorError
         try:
@@ -145,6 +150,14 @@ def test_a_shard_that_dies_is_asked_again_until_it_answers(folder: Path, made: A
         ray.gone = {0, 2}
         assert check(router, made).restarts == 2
         assert sorted(ray.made[3:]) == ["shard-0000", "shard-0002"]
+
+
+def test_an_answer_that_is_lost_on_its_way_is_asked_for_again(folder: Path, made: Any) -> None:
+    ray = StandIn()
+    with Router(ray, folder) as router:
+        ray.lost["shard-0002"] = 1
+        assert check(router, made).restarts == 1
+        assert len(ray.made) == 3
 
 
 def test_a_shard_that_never_comes_back_is_named(folder: Path) -> None:
