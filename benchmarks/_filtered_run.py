@@ -23,6 +23,8 @@ Floats = npt.NDArray[np.float64]
 
 #: An arm that misses more than this after `LEAST` questions is asked no more.
 HOPELESS, LEAST = 0.8, 60
+#: One that is so many times over its seconds stops before that, after `FEWEST`.
+SLOW, FEWEST = 5, 15
 _CHUNK = 16
 
 
@@ -61,9 +63,9 @@ class Tally:
     work: list[tuple[int, int, int]] = field(default_factory=list)
 
     def goes_on(self, seconds: float) -> bool:
-        if len(self.recall) < LEAST:
-            return True
         spent = sum(self.search_us) / 1e6
+        if len(self.recall) < LEAST:
+            return len(self.recall) < FEWEST or spent < SLOW * seconds
         return spent < seconds and float(np.mean(self.recall)) >= HOPELESS
 
 

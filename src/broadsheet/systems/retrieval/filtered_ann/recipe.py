@@ -46,7 +46,7 @@ class Recipe:
     arm: str
     role: Role = "methods"
     source: str = "papers"
-    rows: int = 50_000
+    rows: int = 20_000
     dim: int = 384
     questions: int = 100
     cells: tuple[str, ...] = LAPTOP_CELLS
