@@ -53,6 +53,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
     "Train and measure": {
         "systems": ("systems", "List, run and report papers as trained and measured systems."),
         "leaderboard": ("leaderboard", "Hand in search runs and compare them."),
+        "probe-heads": ("probe", "See whether a language model copies from its text."),
     },
     "Keep": {
         "backup": ("home", "Write a copy of the whole library into a new folder."),

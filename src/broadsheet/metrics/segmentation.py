@@ -138,15 +138,39 @@ def boundary_scores(
     Raises:
         BadInput: The numbers of documents, or of a document's units, differ.
     """
-    matched = true = found = 0
-    for reference, hypothesis in _pairs(references, hypotheses):
-        cuts, proposed = np.cumsum(reference)[:-1], np.cumsum(hypothesis)[:-1]
-        true, found = true + len(cuts), found + len(proposed)
-        matched += _matches(cuts, proposed, tolerance)
+    counts = [
+        boundary_counts(*pair, tolerance=tolerance) for pair in _pairs(references, hypotheses)
+    ]
+    matched, true, found = (
+        (sum(column) for column in zip(*counts, strict=True))
+        if counts
+        else (
+            0,
+            0,
+            0,
+        )
+    )
     precision = matched / found if found else 0.0
     recall = matched / true if true else 0.0
     both = precision + recall
     return BoundaryScores(precision, recall, 2 * precision * recall / both if both else 0.0)
+
+
+def boundary_counts(
+    reference: Sequence[int], hypothesis: Sequence[int], *, tolerance: int = 0
+) -> tuple[int, int, int]:
+    """Return how many boundaries were found, how many there are, and how many were proposed.
+
+    Raises:
+        BadInput: The two have different numbers of units.
+
+    Example:
+        >>> boundary_counts([2, 2, 2], [2, 4])
+        (1, 2, 1)
+    """
+    _check(reference, hypothesis)
+    cuts, proposed = np.cumsum(reference)[:-1], np.cumsum(hypothesis)[:-1]
+    return _matches(cuts, proposed, tolerance), len(cuts), len(proposed)
 
 
 def _matches(cuts: NDArray[np.integer], proposed: NDArray[np.integer], tolerance: int) -> int:

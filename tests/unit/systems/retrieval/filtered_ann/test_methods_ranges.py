@@ -61,7 +61,7 @@ def test_serf_has_room_for_every_link() -> None:
     table, own, _ = build_segments(_units(count, dim=2, seed=4), degree, 30, 200, 0.0)
     assert len(table) > 2 * count * degree
     owners, targets = table[:, 0], table[:, 1]
-    assert ((0 <= owners) & (owners < count) & (0 <= targets) & (targets < count)).all()
+    assert ((owners >= 0) & (owners < count) & (targets >= 0) & (targets < count)).all()
     first = table[(table[:, 2] == 0) & (targets < owners) & (table[:, 4] == count)]
     links = {(int(row), int(target)) for row, target, *_ in first}
     assert {(row, int(t)) for row in range(count) for t in own[row] if t >= 0} <= links

@@ -1,0 +1,1 @@
+"""Heads that copy a fact from a long text into the answer."""

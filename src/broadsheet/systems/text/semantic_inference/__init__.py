@@ -1,0 +1,1 @@
+"""Semantic Representation and Inference for NLP: three parts of a thesis as one system."""
