@@ -104,9 +104,9 @@ def probe_heads(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of needles and masks.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Hide facts in a text, ask a language model for them, and see which heads copy them.
+    """See whether a language model copies from its text, and which heads do it.
 
-    Then the strongest heads are switched off, and as many random ones of the same layers: if only
+    Facts are hidden in a text and asked for. Then the strongest heads are switched off, and as many random ones of the same layers: if only
     the first makes it miss the facts, it copies from the text through them. Code that comes with
     a model is never run; weights are read from safetensors or GGUF only.
     """
