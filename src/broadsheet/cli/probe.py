@@ -106,9 +106,10 @@ def probe_heads(
 ) -> None:
     """See whether a language model copies from its text, and which heads do it.
 
-    Facts are hidden in a text and asked for. Then the strongest heads are switched off, and as many random ones of the same layers: if only
-    the first makes it miss the facts, it copies from the text through them. Code that comes with
-    a model is never run; weights are read from safetensors or GGUF only.
+    Facts are hidden in a text and asked for. Then the strongest heads are switched off, and as
+    many random ones of the same layers: if only the first makes it miss the facts, it copies from
+    the text through them. Code that comes with a model is never run; weights are read from
+    safetensors or GGUF only.
     """
     from broadsheet.core.progress import show_progress
 
