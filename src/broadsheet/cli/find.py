@@ -69,7 +69,7 @@ def search(
             explain=explain,
             rerank=rerank,
         )
-    for sentence in page.notes:
+    for sentence in (*page.notes, *page.how):
         note(sentence)
     emit(page, hit_table(page.hits, explain=explain), as_json=as_json)
     _tell_size(len(page.hits), page.total, offset)

@@ -49,6 +49,7 @@ class SearchPage:
         mode: "hybrid", "words" or "dense": what was in fact done.
         facets: Facet name (year, venue, cat, author, has) to values, most frequent first.
         notes: Sentences for the reader: "No encoder is installed, so ...".
+        how: How vectors were searched, a sentence for each set; when asked to explain.
         took_ms: Time spent, in milliseconds.
     """
 
@@ -61,6 +62,7 @@ class SearchPage:
     sort: str
     facets: Mapping[str, tuple[FacetValue, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    how: tuple[str, ...] = ()
     took_ms: float = 0.0
 
 

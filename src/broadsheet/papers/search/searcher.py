@@ -91,7 +91,7 @@ class Searcher:
             sort: "best", or "new": papers that hold the words, by date.
             limit: How many papers, at most 1,000.
             offset: How many to pass over; a ranked list ends at 1,000.
-            explain: Fill the parts of each score, and note how vectors were searched.
+            explain: Fill the parts of each score, and tell how vectors were searched.
             rerank: Read the best ten again with the installed cross-encoder (about half a second).
 
         Raises:
@@ -149,8 +149,9 @@ class Searcher:
 
         shown = order[page.offset : page.offset + page.limit]
         parts: dict[int, tuple[ScorePart, ...]] = {}
+        how: tuple[str, ...] = ()
         if explaining:
-            notes += [sentence for dense in ranked.searched for sentence in dense.how()]
+            how = tuple(sentence for dense in ranked.searched for sentence in dense.how())
             before = [(n, s - lifts[n].value if n in lifts else s) for n, s in shown]
             parts = explain(ranked, question, indexes, before)
             parts |= {n: (*parts[n], lifts[n]) for n, _ in shown if n in lifts}
@@ -162,6 +163,7 @@ class Searcher:
             total=int(ranked.matching.sum()),
             facets=facets(indexes.attributes, ranked.matching, query),
             notes=tuple(notes),
+            how=how,
         )
 
     def _hits(

@@ -64,14 +64,14 @@ def test_pages_are_those_of_the_exact_search(dense: Desk) -> None:
 def test_an_explanation_says_how_vectors_were_searched(dense: Desk) -> None:
     shutil.rmtree(embedding.vectors_folder(dense.home, "tiny") / FOLDER)
     page = dense.searcher.search("picture", mode="dense", explain=True)
-    assert page.notes == (
+    assert page.how == (
         "Vectors of tiny, exact: 5 allowed rows outside of segments scored in full.",
     )
     follow_all(dense.home)
     page = dense.searcher.search("picture year:2023..", mode="dense", explain=True)
-    assert len(page.notes) == 1
-    assert page.notes[0].startswith("Vectors of tiny, ids: 3 of 5 rows allowed")
-    assert dense.searcher.search("picture", mode="dense").notes == ()
+    assert len(page.how) == 1
+    assert page.how[0].startswith("Vectors of tiny, ids: 3 of 5 rows allowed")
+    assert page.notes == dense.searcher.search("picture", mode="dense").how == ()
 
 
 def test_a_damaged_quick_index_is_left_out_and_made_anew(dense: Desk) -> None:
