@@ -23,7 +23,7 @@ from broadsheet.index.compact.layout import TAIL_BINS, Bits, Vectors
 from broadsheet.index.compact.planner import Costs, Stops
 from broadsheet.index.compact.reference import EF_MOST, TAIL_BINS_PER_UNIT, TAIL_FROM, Call
 from broadsheet.index.compact.scanning import Search, open_search, view_of
-from broadsheet.index.compact.walking import DENSE
+from broadsheet.index.compact.walking import LEVELS, level_of
 
 #: Held-out rows used as queries.
 QUERIES = 128
@@ -150,7 +150,7 @@ class _Trial:
     bits: Bits
     k: int
     threshold: float
-    dense: bool = False
+    level: int = 0
 
 
 def fit_stops(
@@ -162,8 +162,8 @@ def fit_stops(
 ) -> tuple[Stops, float]:
     """Return the boldest stops, and the width of estimates, that reach the target.
 
-    They must reach it under every kind of filter, separately for searches that find few and many
-    allowed rows near the query.
+    They must reach it under every kind of filter, separately for searches that find few, some
+    and many allowed rows near the query.
     """
     trials = _make_trials(arrays, clusters, chosen, seeds)
 
@@ -173,9 +173,9 @@ def fit_stops(
         for one in trials:
             stop = (1 - TARGET) * factor
             call = Call(query=one.query, k=one.k, bits=one.bits, slack=slack)
-            call.stop = call.stop_dense = stop
+            call.stops = (stop, stop, stop)
             answer = search(call)
-            one.dense = answer.near_matches * DENSE[1] >= answer.near_rows * DENSE[0]
+            one.level = level_of(answer.near_matches, answer.near_rows)
             # Scores from a matrix product and from the search differ in their last bits.
             floor = one.threshold - 2e-6 * (abs(one.threshold) + 1e-6)
             found = float((answer.scores >= floor).sum())
@@ -187,16 +187,15 @@ def fit_stops(
     careful = (one for one in SLACKS if least(FACTORS[-1], one, trials) >= TARGET + 2 * SPARE)
     slack = next(careful, SLACKS[-1])
 
-    def boldest(k: int, dense: bool) -> float:
-        some = [one for one in trials if one.k == k and one.dense == dense]
-        goal = TARGET + (SPARE if dense else SPARE_FEW)
+    def boldest(k: int, level: int) -> float:
+        some = [one for one in trials if one.k == k and one.level == level]
+        goal = TARGET + (SPARE if level else SPARE_FEW)
         # Recall falls with the factor, so half of what is left is ruled out each time.
         first = bisect.bisect_left(FACTORS, True, key=lambda f: least(f, slack, some) >= goal)
         return FACTORS[min(first, len(FACTORS) - 1)]
 
-    few = tuple(boldest(k, dense=False) for k in Stops().results)
-    dense = tuple(boldest(k, dense=True) for k in Stops().results)
-    return Stops(few=few, dense=dense), slack
+    few, some, many = (tuple(boldest(k, level) for k in Stops().results) for level in range(LEVELS))
+    return Stops(few=few, some=some, many=many), slack
 
 
 def _make_trials(
@@ -224,7 +223,7 @@ def _make_trials(
 def _masks(
     held: _Held, clusters: Clusters, generator: np.random.Generator
 ) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    """Yield filters by name: none, at random, by clusters, and what is not near in three ways."""
+    """Yield filters by name: none, at random, by clusters, and what is not near in four ways."""
     count, lists = len(held.scores), len(clusters.centres)
     yield "all", np.ones(count, dtype=np.bool_)
     yield "half", generator.random(count, dtype=np.float32) < 0.5
@@ -237,6 +236,8 @@ def _masks(
     far = np.ones(lists, dtype=np.bool_)
     far[np.argsort(-held.near)[: max(1, lists // 20)]] = False
     yield "far", np.repeat(far, sizes)
+    shares = np.where(far, np.float32(0.6), np.float32(0.2))
+    yield "thinned", generator.random(count, dtype=np.float32) < np.repeat(shares, sizes)
     hole = min(3 * count // lists, count // 2)
     yield "hole", held.scores < np.partition(held.scores, count - hole)[count - hole]
     yield "below", held.scores < np.partition(held.scores, count - count // 10)[count - count // 10]
@@ -264,7 +265,7 @@ def fit_costs(
         for _ in range(2):
             for index, query in enumerate(queries):
                 call = Call(query=query, k=k, bits=masks[index], ids_limit=limit)
-                call.stop, call.stop_dense = stops.at(k, TARGET)
+                call.stops = stops.at(k, TARGET)
                 call.slack = float(facts["slack"])
                 begun = time.thread_time_ns()
                 search(call)

@@ -37,7 +37,7 @@ Positions = npt.NDArray[np.int32]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 #: Changes whenever arrays written by older code can't be read.
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 #: Dimensions of codes and 8-bit rows are padded to a multiple of this.
 PAD = 64
 #: Rows of a block of codes.

@@ -26,6 +26,7 @@ from broadsheet.index.compact.reference import (
     Call,
     View,
 )
+from broadsheet.index.compact.walking import LEVELS
 
 #: Instruction sets, the best first.
 INSTRUCTION_SETS = ("avx512", "avx2", "neon", "plain")
@@ -56,7 +57,8 @@ class _Call(ctypes.Structure):
         ),
         *((name, _WHOLE) for name in ("k", "id_count", "matches", "ids_limit", "sparse")),
         *((name, _WHOLE) for name in ("graph_from", "ef", "barred")),
-        *((name, _REAL) for name in ("slack", "stop", "stop_dense")),
+        ("slack", _REAL),
+        ("stops", _REAL * LEVELS),
         *(
             (name, _WHOLE)
             for name in (
@@ -176,8 +178,7 @@ class Searcher:
         struct.ef = call.ef
         struct.barred = call.barred
         struct.slack = call.slack
-        struct.stop = call.stop
-        struct.stop_dense = call.stop_dense
+        struct.stops[:] = call.stops
         failed = self._search(place.address)
         if failed:
             self._idle.append(place)
@@ -238,7 +239,7 @@ class Kernels:
         self._place.query[:] = query
         struct.k = 16
         struct.bits = None if bits is None else bits.address
-        struct.stop = threshold
+        struct.stops[0] = threshold
         self._kernel(self._place.address, 2)
         return int(struct.found)
 

@@ -67,29 +67,34 @@ class Stops:
     Attributes:
         results: Numbers of results that they were fitted for, rising.
         few: A share for each, where few of the rows near the query are allowed.
-        dense: Likewise where many are (`walking.DENSE`).
+        some: Likewise where some are (`walking.BORDERS`).
+        many: Likewise where many are.
 
     Example:
-        >>> Stops(few=(0.5, 0.5), dense=(4.0, 2.0)).at(10, recall=0.95)
-        (0.025, 0.2)
+        >>> Stops(few=(0.5, 0.5), some=(1.0, 1.0), many=(4.0, 2.0)).at(10, recall=0.95)
+        (0.025, 0.05, 0.2)
     """
 
     results: tuple[int, ...] = (10, 100)
     few: tuple[float, ...] = (0.7, 0.7)
-    dense: tuple[float, ...] = (0.7, 0.7)
+    some: tuple[float, ...] = (0.7, 0.7)
+    many: tuple[float, ...] = (0.7, 0.7)
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Stops:
         """Return the stops that a segment's facts hold."""
         return cls(**{name: tuple(numbers) for name, numbers in facts.items()})
 
-    def at(self, k: int, recall: float) -> tuple[float, float]:
-        """Return both shares of k that may be expected missing; -1 (never stop) for recall 1."""
+    def at(self, k: int, recall: float) -> tuple[float, float, float]:
+        """Return the shares of k that may be expected missing; -1 (never stop) for recall 1."""
         if recall >= 1:
-            return -1.0, -1.0
+            return -1.0, -1.0, -1.0
         ks, at = [math.log(count) for count in self.results], math.log(max(k, 1))
-        few, dense = _between(ks, self.few, at), _between(ks, self.dense, at)
-        return round((1 - recall) * few, 9), round((1 - recall) * dense, 9)
+        few, some, many = (
+            round((1 - recall) * _between(ks, factors, at), 9)
+            for factors in (self.few, self.some, self.many)
+        )
+        return few, some, many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,9 +77,8 @@ class Call:
         ids: Rows allowed as a list of positions, ascending, instead of `bits`.
         ids_limit: Matches up to which all are scored in 8 bits.
         slack: Width of an estimate, in units of factor * |q - c|.
-        stop: Share of k that may be expected missing at the end, where few of the rows near the
-            query are allowed; below 0: visit all clusters.
-        stop_dense: Likewise where `DENSE` of the rows near it are allowed, or more.
+        stops: Share of k that may be expected missing at the end, where few, some and many of the
+            rows near the query are allowed (`walking.BORDERS`); below 0: visit all clusters.
         sparse: Codes are skipped in clusters with less than one match in so many rows.
         graph_from: Matches from which a graph, if there is one, is walked, and matches in
             proportion there must be in the nearest clusters.
@@ -93,8 +92,7 @@ class Call:
     ids: Positions | None = None
     ids_limit: int = 0
     slack: float = 1.1
-    stop: float = 0.03
-    stop_dense: float = 0.03
+    stops: tuple[float, float, float] = (0.03, 0.03, 0.03)
     sparse: int = 16
     graph_from: int = 0
     ef: int = 0
@@ -258,7 +256,7 @@ def _by_clusters(view: View, call: Call, query: Query, matches: int, near: Near)
     order = np.lexsort((np.arange(len(bound)), -bound))
     order = order[held[order] > 0]
     pool = _Pool(call.k, _margin(view, query))
-    answer = Answer(pool.positions, pool.scores, 1 if call.stop >= 0 else 2, matches)
+    answer = Answer(pool.positions, pool.scores, 1 if call.stops[0] >= 0 else 2, matches)
     answer.near_rows, answer.near_matches = near.rows, near.matches
     stop = _Stop(view, near, query, held.astype(np.float32), call)
     visits = _Visits(view, call, query, mask, pool, answer)
@@ -270,7 +268,7 @@ def _by_clusters(view: View, call: Call, query: Query, matches: int, near: Near)
         if visited >= due:
             visits.flush(0)
             due = visited + 1 + visited // 4
-            if call.stop >= 0 and np.isfinite(pool.threshold) and stop.enough(pool.threshold):
+            if call.stops[0] >= 0 and np.isfinite(pool.threshold) and stop.enough(pool.threshold):
                 break
     visits.flush(0)
     return _finish(view, call, query, answer, pool.final())
@@ -352,7 +350,7 @@ class _Stop:
         self._tail = view.arrays["tail"]
         self._prior = np.float32(view.prior)
         self._k = np.float32(call.k)
-        self._stop = np.float32(call.stop_dense if near.dense else call.stop)
+        self._stop = np.float32(call.stops[near.level])
 
     def visit(self, cluster: int) -> None:
         """Move a cluster from those left to those seen."""

@@ -57,7 +57,7 @@ class _Aim:
     """What the planner settles for a number of results and a recall; see `reference.Call`."""
 
     ids_limit: int
-    stops: tuple[float, float]
+    stops: tuple[float, float, float]
     graph_from: int = 0
     ef: int = 0
 
@@ -274,7 +274,7 @@ class Segment:
             k = self.size
         aim = self._aims.get((k, recall)) or self._aim_at(k, recall)
         call = reference.Call(query, k, bits, ids, aim.ids_limit, self._slack)
-        call.stop, call.stop_dense = aim.stops
+        call.stops = aim.stops
         call.graph_from, call.ef = aim.graph_from, aim.ef
         return call
 

@@ -15,8 +15,10 @@ from broadsheet.index.compact.layout import Bits, Positions, Vectors
 
 #: Clusters in which the density of matches is measured, and where a walk begins.
 NEAREST = 8
-#: Share of their rows, as a fraction, from which on many are allowed.
-DENSE = (2, 5)
+#: Shares of their rows, as fractions, from which on some and many are allowed.
+BORDERS = ((1, 20), (2, 5))
+#: Few, some, many.
+LEVELS = len(BORDERS) + 1
 #: Rows that wait to be expanded, at most.
 FRONTIER = 16384
 
@@ -108,8 +110,8 @@ class Near:
         matches: How many of the rows are allowed.
 
     Example:
-        >>> Near(np.zeros(1, np.float32), np.zeros(1, np.int64), rows=10, matches=4).dense
-        True
+        >>> Near(np.zeros(1, np.float32), np.zeros(1, np.int64), rows=10, matches=3).level
+        1
     """
 
     scores: Vectors
@@ -118,9 +120,19 @@ class Near:
     matches: int
 
     @property
-    def dense(self) -> bool:
-        """Whether many rows near the query are allowed."""
-        return self.matches * DENSE[1] >= self.rows * DENSE[0]
+    def level(self) -> int:
+        """How many of the rows near the query are allowed: 0 few, 1 some, 2 many."""
+        return level_of(self.matches, self.rows)
+
+
+def level_of(matches: int, rows: int) -> int:
+    """Return 0 where few of the rows are allowed, 1 where some are, 2 where many are.
+
+    Example:
+        >>> level_of(4, 100), level_of(5, 100), level_of(40, 100)
+        (0, 1, 2)
+    """
+    return sum(matches * whole >= rows * part for part, whole in BORDERS)
 
 
 def look_near(arrays: dict[str, npt.NDArray[Any]], query: Query, bits: Bits | None) -> Near:

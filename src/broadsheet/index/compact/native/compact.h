@@ -9,8 +9,7 @@
 
 enum {
   NEAREST = 8,      /* clusters in which the density of matches is measured; a walk begins there */
-  DENSE = 2,        /* many of their rows are allowed: DENSE of DENSE_OF, or more */
-  DENSE_OF = 5,
+  LEVELS = 3,       /* few, some or many of their rows are allowed; look_near has the borders */
   EF_MOST = 1024,   /* allowed rows kept on a walk, at most */
   FRONTIER = 16384, /* rows of a walk that wait to be expanded, at most */
   CHUNK = 128,      /* positions looked at between two looks at the threshold */
@@ -44,8 +43,7 @@ struct call {
   int64_t k, id_count, matches, ids_limit, sparse;
   int64_t graph_from, ef; /* matches from which the graph is walked; results kept on the way */
   int64_t barred;         /* a row that no walk may enter; negative: none */
-  float slack;
-  float stop, stop_dense; /* where few, and where many, of the rows near the query are allowed */
+  float slack, stops[LEVELS];
   /* what came out */
   int64_t found, path, clusters, codes, reranked, exact, near_rows, near_matches;
 };

@@ -26,7 +26,7 @@ struct work {
   float *near, *bound, *inverse, *left, *seen;
   int32_t nearest[NEAREST]; /* clusters with the best centres, best first */
   int64_t nearest_count;
-  int dense; /* many of their rows are allowed */
+  int level; /* how many of their rows are allowed */
   uint8_t *visited; /* NULL: no graph */
   int32_t *waiting;
   float *waiting_scores, *kept;
@@ -419,7 +419,7 @@ static int enough(const struct work *work, const struct call *call) {
   /* More found than expected: more is missing, too. Fewer: nearer rows are not allowed, which says
      nothing about those further off. */
   seen = seen < k ? seen : k;
-  float stop = work->dense ? call->stop_dense : call->stop;
+  float stop = call->stops[work->level];
   return left * (k + view->prior) <= (stop * k) * (seen + view->prior);
 }
 
@@ -428,7 +428,7 @@ static void search_clusters(struct work *work, struct call *call) {
   prepare_codes(work, call);
   int64_t left = rank_clusters(work, call);
   start_pool(work, call);
-  call->path = call->stop >= 0.0f ? 1 : 2;
+  call->path = call->stops[0] >= 0.0f ? 1 : 2;
   for (int64_t visited = 1, due = 1; left; visited++) {
     int32_t cluster = work->heap[0];
     work->heap[0] = work->heap[--left];
@@ -440,7 +440,7 @@ static void search_clusters(struct work *work, struct call *call) {
     if (visited >= due) {
       flush(work, call);
       due = visited + 1 + visited / 4;
-      if (call->stop >= 0.0f && enough(work, call)) break;
+      if (call->stops[0] >= 0.0f && enough(work, call)) break;
     }
   }
   flush(work, call);
@@ -464,7 +464,9 @@ static void look_near(struct work *work, struct call *call) {
     call->near_rows += high - low;
     call->near_matches += call->bits ? members(call->bits, low, high) : high - low;
   }
-  work->dense = call->near_matches * DENSE_OF >= call->near_rows * DENSE;
+  /* From a twentieth on some, from two fifths on many. */
+  work->level = (call->near_matches * 20 >= call->near_rows) +
+                (call->near_matches * 5 >= call->near_rows * 2);
 }
 
 static int allowed(const struct call *call, int32_t at) {
@@ -587,7 +589,7 @@ int NAME(search)(struct call *call) {
 }
 
 /* One kernel on its own, for tests and benchmarks: 0 full and 1 8-bit scores of `ids` into
-   `scores`; 2 rows of `bits` whose estimate beats the threshold `stop`, counted in `found`. */
+   `scores`; 2 rows of `bits` whose estimate beats the threshold `stops[0]`, counted in `found`. */
 int NAME(kernel)(struct call *call, int64_t which) {
   const struct view *view = call->view;
   struct work work;
@@ -609,7 +611,7 @@ int NAME(kernel)(struct call *call, int64_t which) {
   call->found = 0;
   for (int64_t from = 0; from < view->rows; from += CHUNK) {
     int64_t to = from + CHUNK < view->rows ? from + CHUNK : (view->rows + 7) / 8 * 8;
-    call->found += survivors(&estimate, from, to, call->stop, work.chunk);
+    call->found += survivors(&estimate, from, to, call->stops[0], work.chunk);
   }
   return 0;
 }
