@@ -135,7 +135,7 @@ def test_a_second_encoder_ranks_only_what_the_first_has_not(
     assert by.pop("A comet") == "aaa"
     assert set(by.values()) == {"tiny"}
     assert len(by) == 5
-    assert page.notes == (
+    assert page.how == (
         "Vectors of tiny, exact: 5 allowed rows outside of segments scored in full.",
         "Vectors of aaa, exact: 1 allowed rows outside of segments scored in full.",
     )
