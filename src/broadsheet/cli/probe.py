@@ -22,8 +22,8 @@ app = verbs()
 ENGINE = Registry(
     "part of the probe",
     {
-        "order": "broadsheet.systems.text.retrieval_heads.probing:ProbeOrder",
-        "run": "broadsheet.systems.text.retrieval_heads.probing:probe",
+        "order": "broadsheet.systems.reading.retrieval_heads.probing:ProbeOrder",
+        "run": "broadsheet.systems.reading.retrieval_heads.probing:probe",
     },
 )
 

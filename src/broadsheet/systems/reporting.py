@@ -14,10 +14,10 @@ from broadsheet.core.errors import BadInput, NotFound, UsageError
 from broadsheet.core.report import Report, results_folder
 from broadsheet.systems.contract import Preset, Run
 from broadsheet.systems.environment import source_tree
+from broadsheet.systems.inputs import combined_hash
 from broadsheet.systems.jobs import Job, make_jobs, read_json
 from broadsheet.systems.observed import is_finished, read_observations
 from broadsheet.systems.pieces import cost_of, read_pieces, sum_costs
-from broadsheet.systems.reading import combined_hash
 from broadsheet.systems.registry import choose_arms, choose_preset, load_system
 
 

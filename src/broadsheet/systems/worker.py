@@ -17,9 +17,9 @@ import torch
 from broadsheet.core.paths import default_cache, exclusive, write_atomically
 from broadsheet.core.progress import Progress, Silent, show_progress
 from broadsheet.core.seeds import SeedTree
-from broadsheet.systems import reading
 from broadsheet.systems.contract import Observation, System, Workspace
 from broadsheet.systems.environment import describe_environment
+from broadsheet.systems.inputs import hash_files, note_files
 from broadsheet.systems.jobs import Job, read_json, write_recipe
 from broadsheet.systems.observed import is_finished, write_observations
 from broadsheet.systems.pieces import Piece, open_piece
@@ -62,7 +62,7 @@ def _work(job: Job, system: System, piece: Piece, progress: Progress) -> tuple[O
     seeds = SeedTree(job.seed)
     workspace = Workspace(run=job.folder, shared=job.shared, inputs=inputs, progress=progress)
     watched = [folder for folder in (inputs, default_cache()) if folder]
-    with reading.note_files(watched) as files:
+    with note_files(watched) as files:
         state = system.build(recipe, seeds)
         piece.parameters = sum(p.numel() for p in state.module.parameters())
         data = system.data(recipe, seeds, workspace)
@@ -70,7 +70,7 @@ def _work(job: Job, system: System, piece: Piece, progress: Progress) -> tuple[O
         first = int(os.environ.get("RANK", "0")) == 0
         observed = tuple(system.evaluate(state, data, recipe, workspace)) if first else ()
     if first:
-        found = [reading.hash_files(folder, files) for folder in watched]
+        found = [hash_files(folder, files) for folder in watched]
         _note_data(job, {name: digest for part in found for name, digest in part.items()})
     if torch.cuda.is_available():
         piece.device_memory_mb = torch.cuda.max_memory_allocated() / 1e6

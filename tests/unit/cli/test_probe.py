@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from broadsheet.cli import main, probe
-from broadsheet.systems.text.retrieval_heads.probing import ProbeOrder, ProbeResult
+from broadsheet.systems.reading.retrieval_heads.probing import ProbeOrder, ProbeResult
 
 RESULT = ProbeResult(
     model="toy",

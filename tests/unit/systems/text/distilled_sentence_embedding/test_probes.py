@@ -12,7 +12,7 @@ from broadsheet.core.seeds import SeedTree
 from broadsheet.data.records import LabelledText
 from broadsheet.data.sts import read_stsb
 from broadsheet.systems.contract import Workspace
-from broadsheet.systems.reading import hash_files, note_files
+from broadsheet.systems.inputs import hash_files, note_files
 from broadsheet.systems.text.distilled_sentence_embedding import data as data_module
 from broadsheet.systems.text.distilled_sentence_embedding.building import make_student
 from broadsheet.systems.text.distilled_sentence_embedding.data import Pairs, read_pairs
