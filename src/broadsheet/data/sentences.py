@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sentencex
+
+_MARK = r"\(?(?:[ivx]{1,4}|\d{1,2}|[A-Za-z])\)[ \t]+"
+_ITEM = re.compile(r"\s*" + _MARK)
+_ENDED = re.compile(r"""[.!?…]["'”’)\]]*\s*$|\n\s*$""")
+_NUMBERED = re.compile(r"(?:[:;,]|\b(?:and|or))\s+\d{1,2}\.\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +31,42 @@ class Sentence:
 def split_sentences(whole: str) -> list[Sentence]:
     """Return the sentences of a text without the white space around them.
 
-    The rules for English are those of sentencex; a sentence does not end inside a `$formula$`.
+    The rules for English are those of sentencex, with three additions: a sentence does not end
+    inside a `$formula$`, nor before or after the mark of a list inside it ("two: 1. this, and
+    2. that", "of (i) this and (ii) that"), and an item of a list may hold several sentences.
     """
     found: list[Sentence] = []
     start = at = 0
-    for piece in sentencex.segment("en", whole):
+    for piece in _pieces(whole):
         at += len(piece)
-        if _inside_formula(whole[start:at]) and not _last(whole, at):
+        text = whole[start:at]
+        if at < len(whole) and _goes_on(text, whole[at:]):
             continue
-        text = whole[start:at].strip()
-        if text:
-            begin = start + whole[start:at].index(text)
-            found.append(Sentence(text, begin, begin + len(text)))
+        if text.strip():
+            begin = start + text.index(text.strip())
+            found.append(Sentence(text.strip(), begin, begin + len(text.strip())))
         start = at
     return found
+
+
+def _pieces(whole: str) -> Iterator[str]:
+    """Yield what sentencex finds; it takes an item of a list for one sentence, so look inside."""
+    for piece in sentencex.segment("en", whole):
+        mark = _ITEM.match(piece)
+        if mark is None or not piece[mark.end() :]:
+            yield piece
+            continue
+        first, *others = _pieces(piece[mark.end() :])
+        yield mark.group() + first
+        yield from others
+
+
+def _goes_on(text: str, rest: str) -> bool:
+    """Tell whether a sentence that sentencex ends here goes on."""
+    if _inside_formula(text) and "$" in rest:
+        return True
+    inside = _ITEM.match(rest) is not None and _ENDED.search(text) is None
+    return inside or _NUMBERED.search(text) is not None
 
 
 def _inside_formula(text: str) -> bool:
@@ -55,8 +84,3 @@ def _inside_formula(text: str) -> bool:
         elif after and not after.isspace() and not after.isdigit():
             opened = True
     return opened
-
-
-def _last(whole: str, at: int) -> bool:
-    """Tell whether nothing after `at` could close a formula."""
-    return "$" not in whole[at:]

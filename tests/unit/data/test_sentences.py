@@ -24,6 +24,14 @@ from broadsheet.data.sentences import split_sentences
         ("It costs $5. That is cheap.", ["It costs $5.", "That is cheap."]),
         ("An open $x formula. It never ends.", ["An open $x formula.", "It never ends."]),
         (r"It costs \$x. Then more.", [r"It costs \$x.", "Then more."]),
+        (
+            "We offer two: (i) a set, and (ii) a measure. It works. So (iii) is next.",
+            ["We offer two: (i) a set, and (ii) a measure.", "It works.", "So (iii) is next."],
+        ),
+        ("(1) We ask. It answers. (2) We go.", ["(1) We ask.", "It answers.", "(2) We go."]),
+        ("Two ways: 1. Few, and 2. Many. Done.", ["Two ways: 1. Few, and 2. Many.", "Done."]),
+        ("Items\n(a) one\n(b) two", ["Items", "(a) one", "(b) two"]),
+        ("It was 2. Then more.", ["It was 2.", "Then more."]),
     ],
 )
 def test_known_cases(text: str, sentences: list[str]) -> None:
