@@ -39,8 +39,9 @@ SLACKS = (1.1, 1.3, 1.5, 1.8)
 TARGET, SPARE = 0.95, 0.015
 #: Filters that leave little near the query differ more than the kinds tried here.
 SPARE_FEW = 0.02
-#: Held-out queries that a kind of filter must have to be looked at.
-FEWEST_IN_GROUP = 12
+#: Held-out queries that a kind of filter must have to be looked at: the mean of fewer is less
+#: certain than `SPARE` is wide, and the least of several uncertain means is too careful.
+FEWEST_IN_GROUP = 32
 #: Allowed rows kept on a walk that are tried.
 WIDTHS = (12, 16, 24, 32, 48, 64, 96, 128, 160, 224, 320, 448, 640)
 #: More is asked of walks: a row left out still lies where its neighbours' edges cross, so it is

@@ -26,7 +26,7 @@ from broadsheet.systems.reading.retrieval_heads.published import observe_publish
 from broadsheet.systems.reading.retrieval_heads.recipe import NeedleSettings, Recipe, all_presets
 from broadsheet.systems.reading.retrieval_heads.store import PublishedMeans, read_published
 from broadsheet.systems.reading.retrieval_heads.toy import byte_tokenizer
-from broadsheet.systems.reading.retrieval_heads.training import loss_function
+from broadsheet.systems.reading.retrieval_heads.training import Lengths, loss_function
 from broadsheet.systems.reading.retrieval_heads.world import World
 from broadsheet.train.loop import train
 
@@ -93,14 +93,17 @@ def fit(state: State, data: Data, recipe: Recipe, seeds: SeedTree, workspace: Wo
         return
     parts: Any = state.module
     settings, how = recipe.world, recipe.train
-    lengths = (settings.length, settings.length * settings.factor)
+    lengths = (
+        Lengths(settings.length, int(how.growing * how.steps)),
+        Lengths(settings.length * settings.factor),
+    )
     batches = (how.batch, how.more_batch)
     stages = (("model", how.first()), ("longer", how.second()))
-    for (name, steps), batch, longest in zip(stages, batches, lengths, strict=True):
+    for (name, steps), batch, limits in zip(stages, batches, lengths, strict=True):
         if name == "longer":
             parts["longer"].load_state_dict(parts["model"].state_dict())
         below = seeds.child(name)
-        loss_at = loss_function(parts[name], data.tests.world, settings, batch, longest, below)
+        loss_at = loss_function(parts[name], data.tests.world, settings, batch, limits, below)
         folder = workspace.run / name
         train(parts[name], loss_at, steps, below, folder=folder, progress=workspace.progress)
 

@@ -97,6 +97,7 @@ class Train:
         steps: Optimiser steps at the first length.
         learning_rate: The highest one.
         batch: Documents of a step.
+        growing: Share of the steps over which texts grow to their full length.
         more_steps: Steps at the extended length.
         more_rate: Their rate.
         more_batch: Their documents.
@@ -105,6 +106,7 @@ class Train:
     steps: int
     learning_rate: float
     batch: int
+    growing: float
     more_steps: int
     more_rate: float
     more_batch: int
@@ -116,7 +118,7 @@ class Train:
             learning_rate=self.learning_rate,
             weight_decay=0.1,
             warmup=0.05,
-            schedule="cosine",
+            schedule="linear",
         )
 
     def second(self) -> TrainSettings:
@@ -218,7 +220,15 @@ def _smoke() -> Preset:
         documents=6,
         draws=2,
     )
-    train = Train(steps=6, learning_rate=1e-3, batch=4, more_steps=3, more_rate=1e-3, more_batch=2)
+    train = Train(
+        steps=6,
+        learning_rate=1e-3,
+        batch=4,
+        growing=0.5,
+        more_steps=3,
+        more_rate=1e-3,
+        more_batch=2,
+    )
     small = replace(tiny, head_size=8)
     return Preset(
         arms=(
@@ -244,7 +254,13 @@ def _laptop() -> Preset:
         vocab=0, width=128, hidden=256, layers=4, heads=8, key_heads=8, head_size=16, positions=0
     )
     train = Train(
-        steps=2000, learning_rate=2e-3, batch=16, more_steps=200, more_rate=1e-3, more_batch=4
+        steps=3000,
+        learning_rate=3e-3,
+        batch=16,
+        growing=0.4,
+        more_steps=200,
+        more_rate=1e-3,
+        more_batch=4,
     )
     return Preset(
         arms=(
@@ -291,7 +307,13 @@ def _paper() -> Preset:
         filler=128, open_keys=64, closed_keys=200, values=256, answer=6, facts=4, length=256
     )
     train = Train(
-        steps=20_000, learning_rate=1e-3, batch=64, more_steps=5_000, more_rate=5e-4, more_batch=16
+        steps=20_000,
+        learning_rate=1e-3,
+        batch=64,
+        growing=0.4,
+        more_steps=5_000,
+        more_rate=5e-4,
+        more_batch=16,
     )
     return Preset(
         arms=(mistral, _world(shape, world, train)),

@@ -6,6 +6,7 @@ Legend: B documents, L symbols.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,8 +18,36 @@ from broadsheet.systems.reading.retrieval_heads.recipe import WorldSettings
 from broadsheet.systems.reading.retrieval_heads.world import FRAME, World
 
 
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How long texts may be: they grow, so that copying is learnt where it is easy to see.
+
+    Args:
+        longest: Symbols before the questions.
+        growing_steps: Steps over which the limit rises from that of one fact to the longest.
+    """
+
+    longest: int
+    growing_steps: int = 0
+
+    def at(self, step: int, shortest: int) -> int:
+        """Return the limit of a step, counted from 0.
+
+        Example:
+            >>> [Lengths(72, 100).at(step, 12) for step in (0, 50, 200)]
+            [12, 42, 72]
+        """
+        share = min(1.0, step / self.growing_steps) if self.growing_steps else 1.0
+        return shortest + int(share * (self.longest - shortest))
+
+
 def loss_function(
-    model: Any, world: World, settings: WorldSettings, batch: int, longest: int, seeds: SeedTree
+    model: Any,
+    world: World,
+    settings: WorldSettings,
+    batch: int,
+    lengths: Lengths,
+    seeds: SeedTree,
 ) -> Callable[[int], Tensor]:
     """Return the loss of a step: cross entropy over the symbols of the answers alone.
 
@@ -30,8 +59,10 @@ def loss_function(
     def loss_at(step: int) -> Tensor:
         rng = seeds.child("size", step).numpy()
         questions = int(rng.integers(1, settings.questions + 1))
-        facts = int(rng.integers(1, settings.facts + 1))
-        shortest = min(longest, facts * 2 * (settings.answer + FRAME))
+        one_fact = 2 * (settings.answer + FRAME)
+        longest = lengths.at(step, min(lengths.longest, one_fact))
+        facts = min(int(rng.integers(1, settings.facts + 1)), max(1, longest // one_fact))
+        shortest = min(longest, facts * one_fact)
         text = int(rng.integers(shortest, longest + 1))
         ids, answers = world.documents(
             seeds.child("batch", step),
